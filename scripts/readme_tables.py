@@ -1,0 +1,100 @@
+"""Write the README's tables from benchmarks/*.json, and the output of its first example by running it.
+
+A number that has no JSON file, or no such key in it, is printed as "not measured". `make readme` calls this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+REPOSITORY: Final = Path(__file__).resolve().parent.parent
+MISSING: Final = "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number: where it stands and how it is written."""
+
+    file: str
+    key: str
+    write: Callable[[Any], str]
+
+
+def percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def seconds(value: float) -> str:
+    return f"{value:.2f} s"
+
+
+def mebibytes(value: float) -> str:
+    return f"{value:,.0f} MiB"
+
+
+def interval(bounds: list[float]) -> str:
+    return f"{bounds[0]:.1%} to {bounds[1]:.1%}"
+
+
+HEADS: Final[dict[str, list[str]]] = {
+    "accuracy": ["Market-1501, official test", "mAP", "95 % interval", "Rank-1", "95 % interval"],
+    "speed": ["Market-1501's size: 3,368 × 15,913 × 2,048", "resight", "torchreid"],
+}
+
+ROWS: Final[dict[str, list[tuple[str, list[Cell]]]]] = {
+    "accuracy": [],
+    "speed": [],
+}
+
+
+def fill(readme: str, benchmarks: Path) -> str:
+    """Return the README with each table between its markers written anew."""
+    for name, head in HEADS.items():
+        lines = [head, ["---"] * len(head)]
+        lines += [[label, *(_look_up(benchmarks, cell) for cell in cells)] for label, cells in ROWS[name]]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        marked = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        readme, count = marked.subn(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", readme)
+        if count != 1:
+            raise SystemExit(f"README.md needs the markers `<!-- table: {name} -->` and `<!-- end -->` once each.")
+    return readme
+
+
+def _look_up(benchmarks: Path, cell: Cell) -> str:
+    try:
+        found = json.loads((benchmarks / cell.file).read_text(encoding="utf-8"))
+        for key in cell.key.split("."):
+            found = found[int(key)] if isinstance(found, list) else found[key]
+    except (FileNotFoundError, KeyError, IndexError):
+        return MISSING
+    return MISSING if found is None else cell.write(found)
+
+
+def run_example(readme: str) -> str:
+    """Return the README with the output of its first python block written under it."""
+    pair = re.compile(r"(```python\n)(.*?)(```\n\n```text\n)(.*?)(```\n)", re.DOTALL)
+    found = pair.search(readme)
+    if found is None:
+        raise SystemExit("README.md needs a python block with a text block behind it.")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(found[2], {})
+    return readme[: found.start(4)] + printed.getvalue() + readme[found.end(4) :]
+
+
+def main() -> None:
+    """Rewrite README.md in place."""
+    path = REPOSITORY / "README.md"
+    text = fill(path.read_text(encoding="utf-8"), REPOSITORY / "benchmarks")
+    path.write_text(run_example(text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
