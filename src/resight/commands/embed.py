@@ -1,0 +1,105 @@
+"""`resight embed`: pictures to a features file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from resight.commands.progress import bar
+from resight.data.files import write_beside
+from resight.data.reid_sets import ReidSet, find_set, plain_pictures
+from resight.errors import DatasetNotFound
+from resight.search.features import Features, save_features
+from resight.types import NO_CAMERA, Crop, Side
+
+if TYPE_CHECKING:
+    from resight.model import Model
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Embed:
+    """Embed the query and gallery pictures of a data set, or all pictures of a plain folder, into one features file.
+
+    A data set gives the arrays query_features, query_persons, query_cameras, query_files and the same with gallery_;
+    a plain folder gives features and files. File names are relative to the data set's folder. A camera that is not
+    known is written as -1. Junk pictures (person -1) are embedded too: scoring leaves them out, re-ranking keeps them.
+    """
+
+    dataset: str
+    """A data set's folder, the word `sample`, or a folder of pictures."""
+    out: Path = Path("features.npz")
+    """The features file."""
+    model: str | None = None
+    """A shipped name, a run folder or a weights file; left out, the default model."""
+    layout: str | None = None
+    """The data set's layout when it cannot be told from the folder."""
+    threads: int = 2
+    """Threads of torch."""
+
+
+def embed(config: Embed) -> int:
+    """Write the features file; says on stderr what it holds."""
+    import sys
+
+    import torch
+
+    torch.set_num_threads(config.threads)
+    try:
+        reid_set = find_set(config.dataset, layout=config.layout)
+    except DatasetNotFound:
+        pictures = plain_pictures(Path(config.dataset)) if config.layout is None else []
+        if not pictures:
+            raise
+        _embed_plain(config, pictures)
+        return 0
+    features = embed_set(reid_set, open_model(config.model))
+    save_features(config.out, features)
+    counts = f"{len(features.query.features)} query and {len(features.gallery.features)} gallery pictures"
+    print(f"{config.out}: {counts}, {features.gallery.features.shape[1]} numbers each.", file=sys.stderr)
+    return 0
+
+
+def open_model(name: str | None) -> Model:
+    """Load a model by name, run folder or file; None is the default model. On the GPU when there is one."""
+    import torch
+
+    from resight.model import DEFAULT_MODEL, load_model
+
+    return load_model(name or DEFAULT_MODEL, device="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def embed_set(reid_set: ReidSet, model: Model) -> Features:
+    """Embed query and gallery of a data set."""
+    return embed_sides(list(reid_set.crops("query")), list(reid_set.crops("gallery")), model, root=reid_set.root)
+
+
+def embed_sides(query: Sequence[Crop], gallery: Sequence[Crop], model: Model, *, root: Path | None = None) -> Features:
+    """Embed two lists of crops; file names are given relative to `root`."""
+    crops = [*query, *gallery]
+    with bar("embedding", total=len(crops)) as told:
+        rows = model.embed([crop.path for crop in crops], told=told)
+    return Features(_side(query, rows[: len(query)], root), _side(gallery, rows[len(query) :], root))
+
+
+def _side(crops: Sequence[Crop], rows: np.ndarray, root: Path | None) -> Side:
+    names = [(crop.path.relative_to(root) if root else crop.path).as_posix() for crop in crops]
+    return Side(
+        features=rows,
+        persons=np.array([crop.person for crop in crops]),
+        cameras=np.array([NO_CAMERA if crop.camera is None else crop.camera for crop in crops]),
+        files=np.array(names),
+    )
+
+
+def _embed_plain(config: Embed, pictures: list[Path]) -> None:
+    model = open_model(config.model)
+    with bar("embedding", total=len(pictures)) as told:
+        rows = model.embed(pictures, told=told)
+    root = Path(config.dataset)
+    names = np.array([path.relative_to(root).as_posix() for path in pictures])
+    with write_beside(config.out) as partial, partial.open("wb") as file:
+        np.savez(file, features=rows, files=names)

@@ -1,0 +1,131 @@
+"""`resight train embedder`: from a recipe and a data set to a run folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resight.commands.progress import bar
+from resight.config import load_toml, to_toml
+from resight.data.files import write_beside
+from resight.data.reid_sets import find_set
+from resight.errors import BadRecipe
+from resight.train.recipe import EmbedderRecipe
+
+if TYPE_CHECKING:
+    from resight.train.embedder import Run
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainEmbedder:
+    """Train an embedder on the training persons of a data set.
+
+    Killed or stopped by Ctrl-C, the same command goes on where it was and reaches the same result. Over several
+    processes or GPUs: `torchrun --nproc-per-node 2 -m resight train embedder ...`; two processes use two CPU cores
+    better than two threads do.
+    """
+
+    data: str
+    """A data set's folder, or the word `sample`."""
+    out: Path
+    """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe."""
+    recipe: str = "baseline-lite"
+    """A shipped recipe (`resight recipes` lists them) or a TOML file."""
+    epochs: int | None = None
+    """Shorten or lengthen the last stage to this many epochs; other stages are left out."""
+    seed: int | None = None
+    """Instead of the recipe's."""
+    validation_persons: int | None = None
+    """Hold out this many highest-numbered training persons and score them after each stage."""
+    threads: int | None = None
+    """Threads of torch; left out, one per core, or one with several processes."""
+    layout: str | None = None
+    """The data set's layout when it cannot be told from the folder."""
+
+
+def train_embedder(config: TrainEmbedder) -> int:
+    """Train, with one progress line on stderr; prints the path of the weights."""
+    recipe = _recipe(config)
+    crops = list(find_set(config.data, layout=config.layout).crops("train"))
+    import torch
+
+    from resight.train.embedder import Run, load_training_set, split_persons
+
+    if config.threads or "WORLD_SIZE" in os.environ:
+        torch.set_num_threads(config.threads or 1)
+    _keep_recipe(config.out, recipe)
+    learn, held_out = split_persons(crops, recipe.validation_persons)
+    with bar("decoding", total=len(learn)) as told:
+        data = load_training_set(learn, recipe, told)
+    with bar("training", total=None) as told:
+        watch = _Watch(told, held_out, config.out)
+        run = Run(config.out, recipe, data, watch=watch)
+        weights = run.train()
+    if run.leads:
+        print(weights)
+    return 0
+
+
+def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
+    recipe = load_toml(EmbedderRecipe, config.recipe)
+    if config.epochs is not None:
+        if config.epochs < 1:
+            raise BadRecipe(f"--epochs is {config.epochs}; it must be at least 1.")
+        recipe = replace(recipe, stages=(replace(recipe.stages[-1], epochs=config.epochs),))
+    if config.seed is not None:
+        recipe = replace(recipe, seed=config.seed)
+    if config.validation_persons is not None:
+        recipe = replace(recipe, validation_persons=config.validation_persons)
+    return recipe
+
+
+def _keep_recipe(out: Path, recipe: EmbedderRecipe) -> None:
+    """Write `config.toml`; refuse to go on with a run of another recipe."""
+    path = out / "config.toml"
+    text = to_toml(recipe)
+    if (out / "last").exists() and path.exists() and path.read_text(encoding="utf-8") != text:
+        raise BadRecipe(f"{out} holds a run of another recipe (see {path}). Choose a new folder for --out.")
+    if int(os.environ.get("RANK", "0")) == 0:
+        with write_beside(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+
+class _Watch:
+    """Shows the run's events on the progress line and scores the held-out persons."""
+
+    def __init__(self, told: Callable[..., None], held_out: list[Any], out: Path) -> None:
+        self.told, self.held_out, self.out = told, held_out, out
+
+    def __call__(self, event: str, facts: dict[str, Any]) -> None:
+        from resight.train.resources import peak_device_mib, peak_host_mib
+
+        if event == "start":
+            self.told(facts["step"], total=facts["steps"])
+        elif event == "step":
+            step = facts["step"]
+            losses = " ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
+            memory = f"{peak_host_mib() / 1024:.1f} GiB"
+            if (device := peak_device_mib()) is not None:
+                memory += f" + {device / 1024:.1f} GiB on the GPU"
+            self.told(1, pictures=step.pictures, note=f"epoch {facts['epoch']:.1f} {losses} {memory}")
+        elif event == "stage" and self.held_out:
+            self._score(facts)
+
+    def _score(self, facts: dict[str, Any]) -> None:
+        import json
+
+        from resight.commands.embed import embed_sides
+        from resight.evaluate.ranking import score_features
+        from resight.model import model_from_state
+        from resight.train.embedder import query_per_camera
+
+        model = model_from_state(facts["state"], facts["settings"])
+        query, gallery = query_per_camera(self.held_out)
+        scores = score_features(embed_sides(query, gallery, model))
+        line = {"stage": facts["number"], "mean_ap": scores.mean_ap, "rank1": float(scores.cmc[0])}
+        with (self.out / "validation.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        self.told(0, note=f"validation persons: mAP {scores.mean_ap:.1%}, Rank-1 {scores.cmc[0]:.1%}", keep=True)

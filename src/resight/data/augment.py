@@ -1,0 +1,93 @@
+"""Pictures to tensors, and the random changes of training, on the device and for a whole batch at once.
+
+Source: random erasing, Zhong et al., AAAI 2020, arXiv:1708.04896 (here with the mean colour, as a block per picture).
+Chance comes in as a generator, so that a resumed run draws what the unbroken run would have drawn.
+Proof: tests/data/test_augment.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+PIXEL_MEAN: Final = 127.0
+PIXEL_SPREAD: Final = 128.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Augmentation:
+    """How strongly training pictures are changed."""
+
+    flip: float = 0.5
+    """Chance of a mirrored picture, 0..1."""
+    shift: float = 0.06
+    """Largest shift up, down, left or right, as a share of the picture."""
+    zoom: float = 0.08
+    """Largest change of scale, as a share."""
+    light: float = 0.2
+    """Largest change of brightness and of contrast, as a share."""
+    colour: float = 0.08
+    """Largest change of each colour channel against the others, as a share."""
+    erase: float = 0.5
+    """Chance that a rectangle is erased, 0..1."""
+    erase_area: tuple[float, float] = (0.02, 0.35)
+    """Smallest and largest erased share of the picture."""
+
+
+def normalise(pictures: UInt8[Tensor, "B H W 3"]) -> Float[Tensor, "B 3 H W"]:
+    """Grey levels 0..255 to about -1..1, channels first (in memory last, which trains fastest on a CPU)."""
+    return ((pictures.float() - PIXEL_MEAN) / PIXEL_SPREAD).permute(0, 3, 1, 2)
+
+
+def flip(images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+    """Mirror left and right; applied twice it is the identity."""
+    return images.flip(3)
+
+
+def augment(
+    pictures: UInt8[Tensor, "B H W 3"], how: Augmentation, *, size: tuple[int, int], rng: torch.Generator
+) -> Float[Tensor, "B 3 h w"]:
+    """Resize, move, mirror, light and erase each picture by its own draw; `size` is height, width in pixels."""
+    count = len(pictures)
+    device = pictures.device
+
+    def draw(low: float, high: float, *shape: int) -> Tensor:
+        return (torch.rand(count, *shape, generator=rng) * (high - low) + low).to(device)
+
+    images = normalise(pictures)
+    theta = torch.zeros(count, 2, 3, device=device)
+    mirrored = 1 - 2 * (draw(0, 1) < how.flip).float()
+    theta[:, 0, 0] = mirrored * (1 + draw(-how.zoom, how.zoom))
+    theta[:, 1, 1] = 1 + draw(-how.zoom, how.zoom)
+    theta[:, :, 2] = 2 * draw(-how.shift, how.shift, 2)
+    full = images.shape[2:]
+    if (full[0], full[1]) != size:
+        images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+    grid = F.affine_grid(theta, [count, 3, *size], align_corners=False)
+    images = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    contrast = 1 + draw(-how.light, how.light, 1, 1, 1)
+    tint = 1 + draw(-how.colour, how.colour, 3, 1, 1)
+    images = (images * contrast * tint + draw(-how.light, how.light, 1, 1, 1)).clamp(-1, 1)
+    return _erase(images, how, draw).contiguous(memory_format=torch.channels_last)
+
+
+def _erase(images: Tensor, how: Augmentation, draw: Callable[..., Tensor]) -> Tensor:
+    """Fill one rectangle of some pictures with noise-free grey; aspect (height to width) 0.3 to 3.3."""
+    high, wide = images.shape[2:]
+    area = draw(*how.erase_area)
+    aspect = draw(-1.2, 1.2).exp() * high / wide
+    tall = (area * high * wide * aspect).sqrt().clamp(max=high)
+    broad = (area * high * wide / aspect).sqrt().clamp(max=wide)
+    top, left = draw(0, 1) * (high - tall), draw(0, 1) * (wide - broad)
+    rows = torch.arange(high, device=images.device)[None]
+    columns = torch.arange(wide, device=images.device)[None]
+    inside_rows = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
+    inside_columns = (columns >= left[:, None]) & (columns < (left + broad)[:, None])
+    hit = (draw(0, 1) < how.erase)[:, None, None]
+    return images.masked_fill((inside_rows[:, :, None] & inside_columns[:, None, :] & hit)[:, None], 0.0)

@@ -1,0 +1,46 @@
+"""Losses of re-identification: functions that give one value per sample; the caller averages.
+
+Sources: label smoothing, Szegedy et al., CVPR 2016, arXiv:1512.00567; batch-hard triplets, Hermans et al., 2017,
+arXiv:1703.07737.
+Proof: tests/test_losses.py compares each with a slow loop.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def identity_loss(logits: Float[Tensor, "B K"], classes: Int[Tensor, " B"], *, smoothing: float) -> Float[Tensor, " B"]:
+    """Cross-entropy against the person's class, with `smoothing` (0..1) of the target spread over all classes."""
+    return F.cross_entropy(logits, classes, label_smoothing=smoothing, reduction="none")
+
+
+def pairwise_distance(left: Float[Tensor, "A D"], right: Float[Tensor, "B D"]) -> Float[Tensor, "A B"]:
+    """Euclidean distances in fp32, with a gradient that stays finite where two rows are equal."""
+    left, right = left.float(), right.float()
+    squared = left.square().sum(1)[:, None] + right.square().sum(1)[None] - 2 * left @ right.T
+    return squared.clamp_min(1e-12).sqrt()
+
+
+def hard_triplet(
+    anchors: Float[Tensor, "A D"],
+    anchor_persons: Int[Tensor, " A"],
+    others: Float[Tensor, "B D"],
+    other_persons: Int[Tensor, " B"],
+    *,
+    margin: float,
+) -> Float[Tensor, " A"]:
+    """Farthest same person against nearest other person, per anchor, by a hinge at `margin` (a distance, > 0).
+
+    `others` is the batch that anchors are compared with and holds the anchors themselves (over several processes it
+    is the gathered batch). 0 where an anchor's person or any other person is not there to compare with.
+    """
+    distance = pairwise_distance(anchors, others)
+    same = anchor_persons[:, None] == other_persons[None]
+    farthest = distance.masked_fill(~same, 0).amax(1)
+    nearest = distance.masked_fill(same, torch.inf).amin(1)
+    comparable = (same.sum(1) > 1) & ~same.all(1)
+    return torch.where(comparable, F.relu(farthest - nearest.nan_to_num(posinf=0.0) + margin), farthest * 0)

@@ -1,0 +1,30 @@
+"""Small blocks that several networks share."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class GeM(nn.Module):
+    """Generalised mean over space: 1 is the average, large is the maximum; the power is learned.
+
+    Source: Radenović et al., TPAMI 2019, arXiv:1711.02512. Maps B C H W, values below `floor` count as `floor`.
+    """
+
+    def __init__(self, *, power: float = 3.0, floor: float = 1e-6) -> None:
+        super().__init__()
+        self.power = nn.Parameter(torch.tensor(power))
+        self.floor = floor
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C"]:
+        maps = maps.float().clamp_min(self.floor)
+        return maps.pow(self.power).mean((2, 3)).pow(1 / self.power)
+
+
+class AveragePool(nn.Module):
+    """Plain mean over space."""
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C"]:
+        return maps.float().mean((2, 3))

@@ -1,0 +1,105 @@
+"""The training loop: it yields after each step; logging, saving and stopping belong to the caller.
+
+Works on one process or, under `torchrun`, on several: each embeds its share of the batch, triplets look at the whole.
+Proof: tests/train/test_loop.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from resight.types import Embeddings
+
+Objective = Callable[[Embeddings, Tensor, Tensor, Tensor], dict[str, Tensor]]
+"""(found, classes, joint embeddings, joint classes) -> named, weighted losses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one optimiser step did; `number` counts from 1 over the whole run."""
+
+    number: int
+    losses: dict[str, float]
+    accuracy: float
+    """Share of this process's pictures whose person the classifier named, 0..1."""
+    learning_rate: float
+    pictures: int
+    """Over all processes."""
+
+
+def cosine_with_warmup(step: int, *, steps: int, warmup: int, last: float) -> float:
+    """Share of the base learning rate at `step` (1..steps): linear up over `warmup`, then a cosine down to `last`."""
+    if step <= warmup:
+        return step / max(warmup, 1)
+    done = (step - warmup) / max(steps - warmup, 1)
+    return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+class WeightAverage:
+    """Exponential moving average of weights and batch statistics, kept beside the trained network."""
+
+    def __init__(self, network: nn.Module, *, decay: float) -> None:
+        self.decay = decay
+        self.values = {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Move towards the network; early steps count more, so that the start is forgotten."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                self.values[name].lerp_(value, 1 - decay)
+            else:
+                self.values[name].copy_(value)
+
+
+def gather(rows: Tensor) -> Tensor:
+    """Rows of all processes, this one's with its gradient."""
+    if not dist.is_initialized():
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, rows.detach().contiguous())
+    parts[dist.get_rank()] = rows
+    return torch.cat(parts)
+
+
+def training_steps(
+    network: Callable[[Tensor], Embeddings],
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    objective: Objective,
+    *,
+    rate: Callable[[int], float],
+    first: int = 1,
+    backward: Callable[[Tensor], None] = torch.Tensor.backward,
+) -> Iterator[Step]:
+    """Train on each batch of (images B 3 H W, classes B) and yield what happened.
+
+    `rate(step)` is the learning rate of a step; `first` the number of the first step. A loss that is not finite is
+    not stepped on: the step is yielded as it is and the caller decides.
+    """
+    for number, (images, classes) in enumerate(batches, start=first):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(number)
+        found = network(images)
+        losses = objective(found, classes, gather(found.before_neck), gather(classes))
+        total = torch.stack(tuple(losses.values())).sum()
+        if bool(torch.isfinite(total)):
+            optimizer.zero_grad(set_to_none=True)
+            backward(total)
+            optimizer.step()
+        named = 0.0 if found.logits is None else float((found.logits.argmax(1) == classes).float().mean())
+        world = dist.get_world_size() if dist.is_initialized() else 1
+        yield Step(
+            number,
+            {name: loss.item() for name, loss in losses.items()},
+            named,
+            rate(number),
+            len(images) * world,
+        )

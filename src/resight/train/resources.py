@@ -1,0 +1,73 @@
+"""What a run used and on what: written into `run.json` so that a number can be traced.
+
+Proof: tests/train/test_resources.py.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+MIB = 2**20
+
+
+def peak_host_mib() -> float:
+    """Largest resident memory of this process so far, MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (MIB if sys.platform == "darwin" else 1024)
+
+
+def peak_device_mib() -> float | None:
+    """Largest memory that torch took on the GPU so far, MiB; None without one."""
+    return torch.cuda.max_memory_allocated() / MIB if torch.cuda.is_available() else None
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    facts = Path("/proc/cpuinfo")
+    if facts.exists():
+        for line in facts.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """The commit of the source tree this package runs from, with `+changes` when it is not clean; None if unknown."""
+    folder = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+changes", "--abbrev=12", "--exclude=*"],
+            cwd=folder, capture_output=True, text=True, timeout=10, check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def surroundings() -> dict[str, object]:
+    """Versions and machine, for `run.json` and benchmark files."""
+    packages = ("resight", "torch", "numpy", "accelerate")
+    versions: dict[str, str] = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "commit": commit(),
+        "versions": versions,
+        "machine": {
+            "system": platform.system(),
+            "processor": processor(),
+            "cores": os.cpu_count(),
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        },
+    }

@@ -1,0 +1,69 @@
+"""Records that every room of the house shares, and the alphabet of array shapes.
+
+Axes: B batch, C channels, H height, W width, D feature width, Q queries, G gallery pictures, R ranks, P parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+Split = Literal["train", "query", "gallery"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "query", "gallery")
+
+PersonId = int | str
+"""As the data set names the person; never relabelled by a reader."""
+
+CameraId = int | str | None
+"""As the data set names the camera; None where it does not say."""
+
+JUNK: Final = -1
+"""Person id of pictures that no protocol counts, neither as right nor as wrong (Market-1501's convention)."""
+
+NO_CAMERA: Final = -1
+"""How a features file writes that the camera is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One picture of one person as a reader found it: a record, no pixels."""
+
+    path: Path
+    person: PersonId
+    camera: CameraId = None
+    junk: bool = False
+    """Ignored by every protocol (Market-1501 person -1)."""
+    distractor: bool = False
+    """Matches nobody but counts as a wrong answer (Market-1501 person 0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Features of one side (query or gallery) with the facts that protocols need; all of equal length N.
+
+    Shapes: features N D float32; persons N int64 or str; cameras N int64 or str (NO_CAMERA where unknown); files N str.
+    """
+
+    features: NDArray[np.float32]
+    persons: NDArray[np.generic]
+    cameras: NDArray[np.generic]
+    files: NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """What an embedder says of a batch.
+
+    `matching` is compared at test time (B D); `before_neck` is what a metric loss sees (B D); `logits` are the
+    identity classes (B K), None outside training.
+    """
+
+    matching: Float[Tensor, "B D"]
+    before_neck: Float[Tensor, "B D"]
+    logits: Float[Tensor, "B K"] | None = None
