@@ -107,7 +107,7 @@ def to_toml(config: object) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _write(config: Any, prefix: str, lines: list[str], tables: list[tuple[str, Any]]) -> None:  # noqa: ANN401
+def _write(config: Any, prefix: str, lines: list[str], tables: list[tuple[str, Any]]) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
@@ -162,7 +162,7 @@ def _place(table: dict[str, Any], keys: list[str], value: object, where: str) ->
     _place(inner, keys[1:], value, where)
 
 
-def _fit(value: Any, hint: Any, where: str) -> Any:  # noqa: ANN401
+def _fit(value: Any, hint: Any, where: str) -> Any:
     """Check one value against its type and turn TOML's few types into it."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any or (hint is object):
@@ -190,7 +190,7 @@ def _fit(value: Any, hint: Any, where: str) -> Any:  # noqa: ANN401
     raise BadRecipe(f"{where} must be {_say(hint)}, but is {value!r}.")
 
 
-def _fit_any(value: Any, hints: tuple[Any, ...], where: str) -> Any:  # noqa: ANN401
+def _fit_any(value: Any, hints: tuple[Any, ...], where: str) -> Any:
     for exact in (True, False):  # `int | float` keeps 1 an int: an exact type wins over one that must be turned
         for hint in hints:
             if exact and type(value) is not hint:
@@ -203,7 +203,7 @@ def _fit_any(value: Any, hints: tuple[Any, ...], where: str) -> Any:  # noqa: AN
     raise BadRecipe(f"{where} must be {' or '.join(_say(hint) for hint in hints)}, but is {value!r}.")
 
 
-def _fit_literal(value: Any, choices: tuple[Any, ...], where: str) -> Any:  # noqa: ANN401
+def _fit_literal(value: Any, choices: tuple[Any, ...], where: str) -> Any:
     for choice in choices:
         if type(choice) is type(value) and choice == value:
             return choice
@@ -212,7 +212,7 @@ def _fit_literal(value: Any, choices: tuple[Any, ...], where: str) -> Any:  # no
     raise BadRecipe(f"{where} must be one of {', '.join(map(repr, choices))}, but is {value!r}.{hint}")
 
 
-def _fit_tuple(value: Any, hints: tuple[Any, ...], where: str) -> tuple[Any, ...]:  # noqa: ANN401
+def _fit_tuple(value: Any, hints: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise BadRecipe(f"{where} must be a list, but is {value!r}.")
     if len(hints) == 2 and hints[1] is Ellipsis:
@@ -223,5 +223,5 @@ def _fit_tuple(value: Any, hints: tuple[Any, ...], where: str) -> tuple[Any, ...
     return tuple(_fit(inner, hint, f"{where} entry {at}") for at, (inner, hint) in pairs)
 
 
-def _say(hint: Any) -> str:  # noqa: ANN401
+def _say(hint: Any) -> str:
     return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))
