@@ -62,7 +62,7 @@ def augment(
 
     images = normalise(pictures)
     theta = torch.zeros(count, 2, 3, device=device)
-    mirrored = 1 - 2 * (draw(0, 1) < how.flip).float()
+    mirrored = 1 - 2 * (draw(0.0, 1.0) < how.flip).float()
     theta[:, 0, 0] = mirrored * (1 + draw(-how.zoom, how.zoom))
     theta[:, 1, 1] = 1 + draw(-how.zoom, how.zoom)
     theta[:, :, 2] = 2 * draw(-how.shift, how.shift, 2)
@@ -84,10 +84,10 @@ def _erase(images: Tensor, how: Augmentation, draw: Callable[..., Tensor]) -> Te
     aspect = draw(-1.2, 1.2).exp() * high / wide
     tall = (area * high * wide * aspect).sqrt().clamp(max=high)
     broad = (area * high * wide / aspect).sqrt().clamp(max=wide)
-    top, left = draw(0, 1) * (high - tall), draw(0, 1) * (wide - broad)
+    top, left = draw(0.0, 1.0) * (high - tall), draw(0.0, 1.0) * (wide - broad)
     rows = torch.arange(high, device=images.device)[None]
     columns = torch.arange(wide, device=images.device)[None]
     inside_rows = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
     inside_columns = (columns >= left[:, None]) & (columns < (left + broad)[:, None])
-    hit = (draw(0, 1) < how.erase)[:, None, None]
+    hit = (draw(0.0, 1.0) < how.erase)[:, None, None]
     return images.masked_fill((inside_rows[:, :, None] & inside_columns[:, None, :] & hit)[:, None], 0.0)

@@ -10,7 +10,7 @@ Proof: tests/nn/test_backbones.py compares key names, shapes and, where the weig
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +42,7 @@ class FreezableBackbone(nn.Module):
             module.requires_grad_(module not in self._frozen)
         self.train(self.training)
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> FreezableBackbone:
         super().train(mode)
         for module in self._frozen:
             module.eval()

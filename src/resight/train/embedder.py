@@ -175,6 +175,7 @@ class Run:
 
     def __init__(self, folder: Path, recipe: EmbedderRecipe, data: TrainingSet, *, watch: Watcher) -> None:
         self.folder, self.recipe, self.data, self.watch = folder, recipe, data, watch
+        folder.mkdir(parents=True, exist_ok=True)
         precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
         self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
         if recipe.persons % self.accelerator.num_processes:

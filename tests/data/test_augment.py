@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resight.data.augment import Augmentation, augment, flip, normalise
+
+NOTHING = Augmentation(flip=0.0, shift=0.0, zoom=0.0, light=0.0, colour=0.0, erase=0.0)
+
+
+def pictures(count: int = 4, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 32, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_with_everything_off_only_the_grey_levels_are_scaled() -> None:
+    found = augment(pictures(), NOTHING, size=(32, 16), rng=generator())
+    assert torch.allclose(found, normalise(pictures()).clamp(-1, 1), atol=1e-4)
+
+
+def test_flip_twice_is_the_identity() -> None:
+    images = normalise(pictures())
+    assert torch.equal(flip(flip(images)), images)
+    assert not torch.equal(flip(images), images)
+
+
+def test_a_sure_flip_mirrors_every_picture() -> None:
+    sure = Augmentation(flip=1.0, shift=0.0, zoom=0.0, light=0.0, colour=0.0, erase=0.0)
+    found = augment(pictures(), sure, size=(32, 16), rng=generator())
+    assert torch.allclose(found, flip(normalise(pictures()).clamp(-1, 1)), atol=1e-4)
+
+
+def test_the_same_chance_gives_the_same_pictures_and_another_gives_others() -> None:
+    once, again, other = (augment(pictures(), Augmentation(), size=(32, 16), rng=generator(s)) for s in (1, 1, 2))
+    assert torch.equal(once, again)
+    assert not torch.equal(once, other)
+
+
+@given(st.integers(0, 1000))
+def test_erased_rectangles_keep_to_the_promised_area(seed: int) -> None:
+    white = torch.full((8, 64, 32, 3), 255, dtype=torch.uint8)
+    how = Augmentation(flip=0.0, shift=0.0, zoom=0.0, light=0.0, colour=0.0, erase=1.0, erase_area=(0.1, 0.3))
+    found = augment(white, how, size=(64, 32), rng=generator(seed))
+    share = (found[:, 0] == 0).float().mean((1, 2))
+    assert (share > 0.02).all()  # a long thin one is cut at the border
+    assert (share < 0.36).all()
+
+
+def test_values_stay_in_range_and_the_size_is_the_one_asked_for() -> None:
+    found = augment(pictures(), Augmentation(light=0.9, colour=0.9), size=(48, 24), rng=generator())
+    assert found.shape == (4, 3, 48, 24)
+    assert found.abs().max() <= 1

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from resight.data.cache import cache_folder, decoded_pictures, fingerprint
+from resight.data.files import write_beside
+from resight.errors import BadPicture, CannotWrite
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    monkeypatch.setenv("RESIGHT_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    names = [tmp_path / f"{n}.png" for n in range(3)]
+    for name in names:
+        Image.fromarray(rng.integers(0, 256, (20, 10, 3), dtype=np.uint8)).save(name)
+    return names
+
+
+def test_pictures_are_decoded_once_and_come_in_the_order_given(paths: list[Path]) -> None:
+    told: list[int] = []
+    first = decoded_pictures(paths, height=20, width=10, told=told.append)
+    again = decoded_pictures(paths, height=20, width=10, told=told.append)
+    assert sum(told) == 3
+    assert np.array_equal(first, again)
+    assert all(np.array_equal(row, np.asarray(Image.open(path))) for row, path in zip(first, paths, strict=True))
+
+
+def test_a_changed_picture_is_decoded_again(paths: list[Path]) -> None:
+    before = fingerprint(paths)
+    Image.new("RGB", (10, 20), "red").save(paths[1])
+    os.utime(paths[1], (1, 1))
+    assert fingerprint(paths) != before
+    assert (decoded_pictures(paths, height=20, width=10)[1] == (255, 0, 0)).all()
+
+
+def test_an_unreadable_picture_leaves_nothing_behind(paths: list[Path]) -> None:
+    paths[2].write_text("not a picture")
+    with pytest.raises(BadPicture, match=r"2\.png"):
+        decoded_pictures(paths, height=20, width=10)
+    assert list(cache_folder().iterdir()) == []
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), write_beside(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["scores.json"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite, match="No space left"), write_beside(tmp_path / "x.bin"):
+        with open("/dev/full", "wb", buffering=0) as full:
+            full.write(b"1")

