@@ -39,18 +39,49 @@ def mebibytes(value: float) -> str:
     return f"{value:,.0f} MiB"
 
 
+def hours(value: float) -> str:
+    return f"{value / 3600:.1f} h"
+
+
 def interval(bounds: list[float]) -> str:
     return f"{bounds[0]:.1%} to {bounds[1]:.1%}"
 
 
 HEADS: Final[dict[str, list[str]]] = {
-    "accuracy": ["Market-1501, official test", "mAP", "95 % interval", "Rank-1", "95 % interval"],
-    "speed": ["Market-1501's size: 3,368 × 15,913 × 2,048", "resight", "torchreid"],
+    "accuracy": ["Market-1501, official test", "mAP", "95 % interval", "Rank-1", "95 % interval", "training"],
+    "speed": ["3,368 queries × 15,913 pictures × 2,048 numbers", "CPU time", "memory above input"],
 }
 
 ROWS: Final[dict[str, list[tuple[str, list[Cell]]]]] = {
-    "accuracy": [],
-    "speed": [],
+    "accuracy": [
+        (
+            "`baseline-lite` (shipped)",
+            [
+                Cell("market1501_baseline_lite.json", "scores.mean_ap", percent),
+                Cell("market1501_baseline_lite.json", "scores.ci95.mean_ap", interval),
+                Cell("market1501_baseline_lite.json", "scores.cmc.0", percent),
+                Cell("market1501_baseline_lite.json", "scores.ci95.rank1", interval),
+                Cell("market1501_baseline_lite.json", "training.seconds", hours),
+            ],
+        ),
+    ],
+    "speed": [
+        (
+            label,
+            [
+                Cell(file, f"{key}.cpu_seconds", seconds),
+                Cell(file, f"{key}.peak_mib_above_input", mebibytes),
+            ],
+        )
+        for label, file, key in (
+            ("evaluate, from a matrix", "evaluate_speed.json", "resight_matrix"),
+            ("evaluate, from features", "evaluate_speed.json", "resight_features"),
+            ("the same, torchreid (Cython)", "evaluate_speed.json", "torchreid_cython"),
+            ("the same, torchreid (Python)", "evaluate_speed.json", "torchreid_python"),
+            ("re-rank", "rerank_speed.json", "resight"),
+            ("re-rank, torchreid", "rerank_speed.json", "torchreid"),
+        )
+    ],
 }
 
 
