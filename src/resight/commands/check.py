@@ -1,0 +1,146 @@
+"""`resight data check`: what a data set holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from resight.commands.progress import bar
+from resight.data.check import KINDS, Finding, SetCheck, check_set
+from resight.data.files import write_beside
+from resight.data.reid_layouts import Columns
+from resight.data.reid_sets import ReidSet, find_set
+from resight.data.reid_table import Counts
+from resight.types import SPLITS, Split
+
+SHOWN = 5  # items of a finding on the screen; the JSON file has all
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """Count the pictures, persons and cameras of a data set and find what would make its numbers wrong.
+
+    Problems (exit code 1): pictures that cannot be read; queries whose person is in the gallery under no other camera
+    (where cameras are not known: not at all); the same picture under two persons, in train and in test, or as a query
+    and its own right answer under another or unknown camera; persons in both train and test; a copy of a published
+    set with other counts than the published ones.
+
+    Notes (exit code 0): further copies of a picture of one person, persons with one training picture, empty splits, a
+    set that has a published one's file names but less than half of its pictures.
+
+    The same picture means equal pixels, or thumbnails that correlate above 0.993: a copy saved again, resized or a
+    little brighter is found, a neighbouring frame of a video mostly is not. Copies of junk are always notes.
+    """
+
+    dataset: str
+    """A data set's folder, a CSV list, or the word `sample`."""
+    layout: str | None = None
+    """The data set's layout when it cannot be told from the folder."""
+    quick: bool = False
+    """Look at names and ids only; duplicates and damaged files are not found."""
+    json: Path | None = None
+    """Write the counts and every finding to this file."""
+    camera_pattern: str | None = None
+    """Own data: regular expression with one group that finds the camera in a picture's path, such as `_(c\\d+)_`."""
+    path_column: str = "path"
+    """CSV list: column of the picture files."""
+    person_column: str = "person"
+    """CSV list: column of the persons."""
+    camera_column: str | None = None
+    """CSV list: column of the cameras; left out, `camera` if there is one."""
+    split_column: str | None = None
+    """CSV list: column that says train, query, gallery or test; left out, `split` if there is one."""
+
+
+def check(config: Check) -> int:
+    """Print what the set holds and what was found; 1 when there is a problem, else 0."""
+    columns = Columns(
+        path=config.path_column,
+        person=config.person_column,
+        camera=config.camera_column,
+        split=config.split_column,
+    )
+    reid_set = find_set(config.dataset, layout=config.layout, columns=columns, camera_pattern=config.camera_pattern)
+    if config.quick:
+        result = check_set(reid_set, pixels=False)
+    else:
+        with bar("looking at pictures", total=None) as told:
+            result = check_set(reid_set, told=told)
+    _show(reid_set, result)
+    if config.json is not None:
+        with write_beside(config.json) as partial:
+            partial.write_text(json.dumps(as_json(reid_set, result), indent=1, ensure_ascii=False) + "\n")
+    return 1 if result.problems else 0
+
+
+def as_json(reid_set: ReidSet, result: SetCheck) -> dict[str, object]:
+    """Everything that was counted and found, ready for a JSON file."""
+    official = reid_set.official or {}
+    return {
+        "set": reid_set.name,
+        "source": str(reid_set.source),
+        "paper": reid_set.paper,
+        "notes": list(reid_set.notes),
+        "looked_at_pixels": result.looked,
+        "counts": {split: dataclasses.asdict(result.counts[split]) for split in SPLITS},
+        "official": {split: dataclasses.asdict(counts) for split, counts in official.items()} or None,
+        "problems": result.problems,
+        "findings": [
+            {"kind": f.kind, "problem": f.problem, "says": KINDS[f.kind].says, "count": len(f.items), "items": f.items}
+            for f in result.findings
+        ],
+    }
+
+
+def _show(reid_set: ReidSet, result: SetCheck) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{reid_set.name} ({reid_set.paper}) in {reid_set.source}\n")
+    table = Table("split", box=None, pad_edge=False)
+    for name in ("pictures", "persons", "cameras", "junk", "distractors", "published"):
+        table.add_column(name, justify="right")
+    for split in SPLITS:
+        counts = result.counts[split]
+        numbers = (counts.pictures, counts.persons, counts.cameras or "none", counts.junk, counts.distractors)
+        table.add_row(
+            split, *(f"{n:,}" if isinstance(n, int) else n for n in numbers), _published(reid_set, result, split)
+        )
+    console.print(table)
+    for note in reid_set.notes:
+        console.print(f"\nNote: {note}.", end="")
+    if reid_set.notes:
+        console.print()
+    for finding in result.findings:
+        console.print(f"\n{'PROBLEM' if finding.problem else 'note':<8}{finding.says}", style="bold")
+        console.print(*_lines(finding), sep="\n")
+    console.print(f"\n{_verdict(result)}")
+
+
+def _published(reid_set: ReidSet, result: SetCheck, split: Split) -> str:
+    """Say in one word how a split compares with its published counts."""
+    if reid_set.official is None or any(finding.kind == "other-set" for finding in result.findings):
+        return "none"
+    mine, theirs = result.counts[split], reid_set.official[split]
+    known = [name for name in Counts.__slots__ if getattr(theirs, name) is not None]
+    return "the same" if all(getattr(mine, name) == getattr(theirs, name) for name in known) else f"{theirs.pictures:,}"
+
+
+def _lines(finding: Finding) -> list[str]:
+    said = (
+        item[1:] if finding.kind == "unreadable" else item for item in finding.items[:SHOWN]
+    )  # reasons name the file
+    lines = [f"        {' | '.join(item)}" for item in said]
+    more = len(finding.items) - SHOWN
+    return [*lines, f"        and {more:,} more (all of them: --json FILE)"] if more > 0 else lines
+
+
+def _verdict(result: SetCheck) -> str:
+    quick = "" if result.looked else " Pictures were not read (--quick)."
+    problems = sum(finding.problem for finding in result.findings)
+    if not problems:
+        return f"No problem found.{quick}"
+    return f"{problems} kind{'s' * (problems > 1)} of problem, {result.problems:,} in all.{quick}"
