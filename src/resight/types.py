@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -53,7 +53,7 @@ class Side:
     features: NDArray[np.float32]
     persons: NDArray[np.generic]
     cameras: NDArray[np.generic]
-    files: NDArray[np.str_]
+    files: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
