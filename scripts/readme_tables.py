@@ -1,4 +1,4 @@
-"""Write the README's tables from benchmarks/*.json, and the output of its first example by running it.
+"""Write the README's tables from benchmarks/results/*.json, and the output of its first example by running it.
 
 A number that has no JSON file, or no such key in it, is printed as "not measured". `make readme` calls this.
 """
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 MISSING: Final = "not measured"
+SCORED: Final = "market1501-baseline-lite.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ def mebibytes(value: float) -> str:
     return f"{value:,.0f} MiB"
 
 
-def hours(value: float) -> str:
-    return f"{value / 3600:.1f} h"
+def whole(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def interval(bounds: list[float]) -> str:
@@ -48,7 +49,8 @@ def interval(bounds: list[float]) -> str:
 
 
 HEADS: Final[dict[str, list[str]]] = {
-    "accuracy": ["Market-1501, official test", "mAP", "95 % interval", "Rank-1", "95 % interval", "training"],
+    "accuracy": ["Market-1501, official test", "mAP", "95 % interval", "Rank-1", "95 % interval", "mINP"],
+    "training": ["training `baseline-lite`, 128×64, one thread", "pictures/s", "per CPU second", "peak memory"],
     "speed": ["3,368 queries × 15,913 pictures × 2,048 numbers", "CPU time", "memory above input"],
 }
 
@@ -57,13 +59,24 @@ ROWS: Final[dict[str, list[tuple[str, list[Cell]]]]] = {
         (
             "`baseline-lite` (shipped)",
             [
-                Cell("market1501_baseline_lite.json", "scores.mean_ap", percent),
-                Cell("market1501_baseline_lite.json", "scores.ci95.mean_ap", interval),
-                Cell("market1501_baseline_lite.json", "scores.cmc.0", percent),
-                Cell("market1501_baseline_lite.json", "scores.ci95.rank1", interval),
-                Cell("market1501_baseline_lite.json", "training.seconds", hours),
+                Cell(SCORED, "mean_ap", percent),
+                Cell(SCORED, "ci95.mean_ap", interval),
+                Cell(SCORED, "cmc.0", percent),
+                Cell(SCORED, "ci95.rank1", interval),
+                Cell(SCORED, "mean_inp", percent),
             ],
         ),
+    ],
+    "training": [
+        (
+            label,
+            [
+                Cell("training_speed.json", f"medians.{key}.per_s", whole),
+                Cell("training_speed.json", f"medians.{key}.per_cpu_s", whole),
+                Cell("training_speed.json", f"medians.{key}.peak_mib", mebibytes),
+            ],
+        )
+        for label, key in (("resight", "resight"), ("plain DataLoader loop, two workers", "plain"))
     ],
     "speed": [
         (
@@ -85,11 +98,11 @@ ROWS: Final[dict[str, list[tuple[str, list[Cell]]]]] = {
 }
 
 
-def fill(readme: str, benchmarks: Path) -> str:
+def fill(readme: str, results: Path) -> str:
     """Return the README with each table between its markers written anew."""
     for name, head in HEADS.items():
         lines = [head, ["---"] * len(head)]
-        lines += [[label, *(_look_up(benchmarks, cell) for cell in cells)] for label, cells in ROWS[name]]
+        lines += [[label, *(_look_up(results, cell) for cell in cells)] for label, cells in ROWS[name]]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         marked = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         readme, count = marked.subn(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", readme)
@@ -98,9 +111,9 @@ def fill(readme: str, benchmarks: Path) -> str:
     return readme
 
 
-def _look_up(benchmarks: Path, cell: Cell) -> str:
+def _look_up(results: Path, cell: Cell) -> str:
     try:
-        found = json.loads((benchmarks / cell.file).read_text(encoding="utf-8"))
+        found = json.loads((results / cell.file).read_text(encoding="utf-8"))
         for key in cell.key.split("."):
             found = found[int(key)] if isinstance(found, list) else found[key]
     except (FileNotFoundError, KeyError, IndexError):
@@ -123,7 +136,7 @@ def run_example(readme: str) -> str:
 def main() -> None:
     """Rewrite README.md in place."""
     path = REPOSITORY / "README.md"
-    text = fill(path.read_text(encoding="utf-8"), REPOSITORY / "benchmarks")
+    text = fill(path.read_text(encoding="utf-8"), REPOSITORY / "benchmarks" / "results")
     path.write_text(run_example(text), encoding="utf-8")
 
 
