@@ -1,0 +1,189 @@
+"""`resight report`: scores, curves and the worst strips in one HTML file, and as PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resight.data.images import read_picture
+from resight.errors import BadFeatures, BadPicture, BadRecipe, DatasetNotFound
+from resight.evaluate.protocols import ProtocolName, rules_of
+from resight.evaluate.ranking import RankingScores, score_features
+from resight.evaluate.statistics import bootstrap_over_persons
+from resight.search.features import UNREADABLE, Features, load_features
+
+if TYPE_CHECKING:
+    from resight.report.facts import ReportInput, Scores
+
+HEADS_NOTE: Final = (
+    "The top sixth of every picture is made unrecognisable; a head that lies lower in its crop is not covered, "
+    "so look through the pictures before you publish them."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """Show how well a search works: scores, curves and the worst queries in one HTML file that needs no network.
+
+    Right and wrong are shown by colour and by mark. A features file names pictures; they are looked for in --images,
+    in the folder that the file names, and beside the file. Without pictures the tiles show their names.
+    """
+
+    x: str
+    """A features file (.npz), a data set's folder, or the word `sample`."""
+    out: Path = Path("report.html")
+    """The page to write."""
+    worst: int = 40
+    """How many of the worst queries to show; fewer where the page would pass 8 MB."""
+    png: Path | None = None
+    """A folder for the same strips as PNG files."""
+    blur_heads: bool = False
+    """Make the top sixth of every picture unrecognisable, for publication."""
+    model: str | None = None
+    """For a data set: a shipped name, a run folder or a weights file; left out, the default model."""
+    protocol: ProtocolName = "market"
+    """Which gallery pictures a query must ignore."""
+    images: Path | None = None
+    """For a features file: the folder that its file names are relative to."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is reported on: features, a name for it, who made it, and where its pictures may lie."""
+
+    features: Features
+    title: str
+    model: str
+    folders: tuple[Path, ...]
+
+
+def report(config: Report) -> int:
+    """Write the page (and the PNG files) and say on stdout where it is."""
+    from resight.report.pages import tiles_of, write_page
+    from resight.report.pictures import write_strips
+
+    if config.worst < 0:
+        raise BadRecipe(f"--worst is {config.worst}; give the number of queries to show, 0 or more.")
+    source = _open(config)
+    notes = [HEADS_NOTE] if config.blur_heads else []
+    page = describe(
+        source.features, config.protocol, worst=config.worst, title=source.title, model=source.model, notes=notes
+    )
+    files = {tile.file: None for strip in page.strips for tile in tiles_of(strip)}
+    pictures = read_pictures(files, source.folders, blur_heads=config.blur_heads)
+    shown = write_page(config.out, page, pictures)
+    if config.png is not None:
+        written = sum(1 for _ in write_strips(config.png, page.strips, pictures))
+        print(f"{written} strips as PNG files in {config.png}")
+    rank1 = page.scores.cmc[0] * 100
+    print(f"mAP {page.scores.mean_ap * 100:.1f}, Rank-1 {rank1:.1f}, the worst {shown} queries: {config.out}")
+    return 0
+
+
+def describe(
+    features: Features, protocol: ProtocolName, *, worst: int, title: str, model: str, notes: Sequence[str] = ()
+) -> ReportInput:
+    """Score the features and gather everything that a page says; `notes` stand before its own."""
+    from resight.report.facts import ReportInput
+    from resight.report.strips import camera_pairs, distance_histogram, searched, worst_strips
+
+    scores = score_features(features, protocol=protocol)
+    if scores.answered == 0:
+        raise BadFeatures(
+            f"None of the {scores.unanswerable} queries has a true match that the protocol `{protocol}` counts; "
+            "check persons and cameras with `resight data check`, or choose another --protocol."
+        )
+    features = searched(features, protocol)
+    counts = f"{len(features.query.persons):,} queries × {len(features.gallery.persons):,} gallery pictures"
+    rules = rules_of(protocol)
+    notes = list(notes)
+    if rules.single_shot:
+        notes.append("Scores are means over drawn galleries of one picture per person; strips search all pictures.")
+    return ReportInput(
+        title=title,
+        facts=(
+            ("compared", counts),
+            ("model", model),
+            ("protocol", f"{protocol}: {rules.summary}"),
+            ("distance", features.metric),
+        ),
+        distance_name=f"{features.metric} distance",
+        scores=_scores(scores),
+        ap=scores.ap[np.isfinite(scores.ap)],
+        strips=worst_strips(features, scores, count=worst),
+        histogram=distance_histogram(features, scores),
+        cameras=camera_pairs(features, scores),
+        notes=tuple(notes),
+    )
+
+
+def read_pictures(files: Iterable[str], folders: Sequence[Path], *, blur_heads: bool) -> dict[str, NDArray[np.uint8]]:
+    """Read the pictures that can be found below one of the folders, small; what cannot be read is left out."""
+    from resight.report.pictures import blur_head, shrink
+
+    pictures: dict[str, NDArray[np.uint8]] = {}
+    for file in files:
+        for folder in folders:
+            try:
+                pixels = read_picture(folder / file)
+            except BadPicture:
+                continue
+            pictures[file] = shrink(blur_head(pixels) if blur_heads else pixels)
+            break
+    return pictures
+
+
+def _open(config: Report) -> _Source:
+    path = Path(config.x)
+    if config.images is not None and not config.images.is_dir():
+        raise DatasetNotFound(f"--images names {config.images}, which is no folder; name the data set's folder.")
+    if path.suffix == ".npz" or path.is_file():
+        features = load_features(path)
+        beside = tuple(folder for folder in (_stored_root(path), path.parent) if folder is not None)
+        return _Source(
+            features, path.name, "not named in the file", beside if config.images is None else (config.images,)
+        )
+    if config.x != "sample" and not path.is_dir():
+        raise DatasetNotFound(
+            f"There is no {config.x}: name a features file (.npz), a data set's folder, or the word `sample`."
+        )
+    from resight.commands.embed import embed_set, open_model
+    from resight.data.reid_sets import find_set
+    from resight.model import DEFAULT_MODEL
+
+    reid_set = find_set(config.x)
+    features = embed_set(reid_set, open_model(config.model))
+    name = config.x if config.x == "sample" else reid_set.root.resolve().name
+    return _Source(features, name, config.model or DEFAULT_MODEL, (reid_set.root,))
+
+
+def _stored_root(path: Path) -> Path | None:
+    """Read the folder that a features file says its names are relative to, if it says so."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Path(str(arrays["root"])) if "root" in arrays.files else None
+    except UNREADABLE:
+        return None
+
+
+def _scores(scores: RankingScores) -> Scores:
+    from resight.report.facts import Scores
+
+    per_query = np.stack([scores.ap, scores.rank1], axis=1)
+    ends = bootstrap_over_persons(per_query, scores.persons, rng=np.random.default_rng(0))
+    intervals = [(float(low), float(high)) if np.isfinite(low) else None for low, high in ends]
+    return Scores(
+        mean_ap=scores.mean_ap,
+        mean_ap_trapezoid=scores.mean_ap_trapezoid,
+        mean_inp=scores.mean_inp,
+        cmc=scores.cmc,
+        answered=scores.answered,
+        unanswerable=scores.unanswerable,
+        mean_ap_interval=intervals[0],
+        rank1_interval=intervals[1],
+    )
