@@ -184,7 +184,8 @@ def _signature(config: type[Any], positional: tuple[str, ...]) -> inspect.Signat
     docs = field_docs(config)
     fields = {field.name: field for field in dataclasses.fields(config)}
     arguments = []
-    for name in (*positional, *(name for name in fields if name not in positional)):
+    own_first = sorted(fields, key=lambda name: name not in config.__annotations__)
+    for name in (*positional, *(name for name in own_first if name not in positional)):
         default, make = fields[name].default, fields[name].default_factory
         if default is dataclasses.MISSING:
             default = inspect.Parameter.empty if make is dataclasses.MISSING else make()
@@ -207,9 +208,10 @@ def _usage(config: type[Any], positional: tuple[str, ...]) -> str:
 
 
 def field_docs(config: type[Any]) -> dict[str, str]:
-    """Read the docstring under each field of a config, from its source."""
+    """Read the docstring under each field of a config and of what it inherits, from the source."""
+    inherited = [field_docs(base) for base in config.__bases__ if dataclasses.is_dataclass(base)]
     body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0]
-    docs = {}
+    docs = {name: text for docs in inherited for name, text in docs.items()}
     for field, text in zip(body.body, body.body[1:], strict=False) if isinstance(body, ast.ClassDef) else ():
         if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
             continue

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor
 
 Split = Literal["train", "query", "gallery"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "query", "gallery")
@@ -54,16 +52,3 @@ class Side:
     persons: NDArray[np.generic]
     cameras: NDArray[np.generic]
     files: NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Embeddings:
-    """What an embedder says of a batch.
-
-    `matching` is compared at test time (B D); `before_neck` is what a metric loss sees (B D); `logits` are the
-    identity classes (B K), None outside training.
-    """
-
-    matching: Float[Tensor, "B D"]
-    before_neck: Float[Tensor, "B D"]
-    logits: Float[Tensor, "B K"] | None = None

@@ -98,7 +98,7 @@ import torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from resight.embedders.baseline import baseline_objective
 from resight.train.loop import gather
-from resight.types import Embeddings
+from resight.nn.embeddings import Embeddings
 
 class Tiny(torch.nn.Module):
     def __init__(self):

@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.check import KINDS, Finding, SetCheck, check_set
 from resight.data.files import write_beside
-from resight.data.reid_layouts import Columns
-from resight.data.reid_sets import ReidSet, find_set
+from resight.data.reid_sets import ReidSet
 from resight.data.reid_table import Counts
 from resight.types import SPLITS, Split
 
@@ -19,7 +19,7 @@ SHOWN = 5  # items of a finding on the screen; the JSON file has all
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
+class Check(SetOptions):
     """Count the pictures, persons and cameras of a data set and find what would make its numbers wrong.
 
     Problems (exit code 1): pictures that cannot be read; queries whose person is in the gallery under no other camera
@@ -36,33 +36,15 @@ class Check:
 
     dataset: str
     """A data set's folder, a CSV list, or the word `sample`."""
-    layout: str | None = None
-    """The data set's layout when it cannot be told from the folder."""
     quick: bool = False
     """Look at names and ids only; duplicates and damaged files are not found."""
     json: Path | None = None
     """Write the counts and every finding to this file."""
-    camera_pattern: str | None = None
-    """Own data: regular expression with one group that finds the camera in a picture's path, such as `_(c\\d+)_`."""
-    path_column: str = "path"
-    """CSV list: column of the picture files."""
-    person_column: str = "person"
-    """CSV list: column of the persons."""
-    camera_column: str | None = None
-    """CSV list: column of the cameras; left out, `camera` if there is one."""
-    split_column: str | None = None
-    """CSV list: column that says train, query, gallery or test; left out, `split` if there is one."""
 
 
 def check(config: Check) -> int:
     """Print what the set holds and what was found; 1 when there is a problem, else 0."""
-    columns = Columns(
-        path=config.path_column,
-        person=config.person_column,
-        camera=config.camera_column,
-        split=config.split_column,
-    )
-    reid_set = find_set(config.dataset, layout=config.layout, columns=columns, camera_pattern=config.camera_pattern)
+    reid_set = config.open_set(config.dataset)
     if config.quick:
         result = check_set(reid_set, pixels=False)
     else:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
-from resight.data.files import write_beside
-from resight.data.reid_sets import ReidSet, find_set, plain_pictures
+from resight.data.reid_sets import ReidSet, plain_pictures
 from resight.errors import DatasetNotFound
-from resight.search.features import Features, save_features
+from resight.search.features import Features, save_features, save_plain_features
 from resight.types import NO_CAMERA, Crop, Side
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Embed:
+class Embed(SetOptions):
     """Embed the query and gallery pictures of a data set, or all pictures of a plain folder, into one features file.
 
     A data set gives the arrays query_features, query_persons, query_cameras, query_files and the same with gallery_;
@@ -35,8 +35,6 @@ class Embed:
     """The features file."""
     model: str | None = None
     """A shipped name, a run folder or a weights file; left out, the default model."""
-    layout: str | None = None
-    """The data set's layout when it cannot be told from the folder."""
     threads: int = 2
     """Threads of torch."""
 
@@ -49,7 +47,7 @@ def embed(config: Embed) -> int:
 
     torch.set_num_threads(config.threads)
     try:
-        reid_set = find_set(config.dataset, layout=config.layout)
+        reid_set = config.open_set(config.dataset)
     except DatasetNotFound:
         pictures = plain_pictures(Path(config.dataset)) if config.layout is None else []
         if not pictures:
@@ -101,5 +99,4 @@ def _embed_plain(config: Embed, pictures: list[Path]) -> None:
         rows = model.embed(pictures, told=told)
     root = Path(config.dataset)
     names = np.array([path.relative_to(root).as_posix() for path in pictures])
-    with write_beside(config.out) as partial, partial.open("wb") as file:
-        np.savez(file, features=rows, files=names)
+    save_plain_features(config.out, rows, names)

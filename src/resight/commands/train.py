@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.config import load_toml, to_toml
 from resight.data.files import write_beside
-from resight.data.reid_sets import find_set
 from resight.errors import BadRecipe
 from resight.train.recipe import EmbedderRecipe
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainEmbedder:
+class TrainEmbedder(SetOptions):
     """Train an embedder on the training persons of a data set.
 
     Killed or stopped by Ctrl-C, the same command goes on where it was and reaches the same result. Over several
@@ -42,14 +42,12 @@ class TrainEmbedder:
     """Hold out this many highest-numbered training persons and score them after each stage."""
     threads: int | None = None
     """Threads of torch; left out, one per core, or one with several processes."""
-    layout: str | None = None
-    """The data set's layout when it cannot be told from the folder."""
 
 
 def train_embedder(config: TrainEmbedder) -> int:
     """Train, with one progress line on stderr; prints the path of the weights."""
     recipe = _recipe(config)
-    crops = list(find_set(config.data, layout=config.layout).crops("train"))
+    crops = list(config.open_set(config.data).crops("train"))
     import torch
 
     from resight.train.embedder import Run, load_training_set, split_persons

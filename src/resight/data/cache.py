@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resight.data.files import write_beside
-from resight.data.images import read_resized
+from resight.data.images import read_resized, real_file
 
 
 def cache_folder() -> Path:
@@ -29,7 +29,7 @@ def fingerprint(paths: Sequence[Path], *more: object) -> str:
     """Twelve hex digits that change when a name, a size, a time of change, the order or one of `more` changes."""
     digest = hashlib.sha256(repr(more).encode())
     for path in paths:
-        facts = path.stat()
+        facts = real_file(path).stat()
         digest.update(f"{path.absolute()}|{facts.st_size}|{facts.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:12]
 

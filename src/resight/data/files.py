@@ -23,7 +23,7 @@ def write_beside(path: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise CannotWrite(f"Could not write {path}: {reason}. Free some space or choose another place.") from error

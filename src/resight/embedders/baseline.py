@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from resight.losses import hard_triplet, identity_loss
 from resight.nn.backbones import build_backbone
 from resight.nn.blocks import AveragePool, GeM
-from resight.types import Embeddings
+from resight.nn.embeddings import Embeddings
 
 
 class Baseline(nn.Module):

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from resight.types import Embeddings
+from resight.nn.embeddings import Embeddings
 
 Objective = Callable[[Embeddings, Tensor, Tensor, Tensor], dict[str, Tensor]]
 """(found, classes, joint embeddings, joint classes) -> named, weighted losses."""
