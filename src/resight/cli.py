@@ -82,7 +82,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "resight.commands.compare:Compare:compare",
         "Say whether one run is really better than another: difference, interval, p-value.",
         ("a", "b"),
-        ("resight compare runs/base runs/other",),
+        ("resight compare base.npz other.npz", "resight compare base.json other.json --at-least 0.01"),
     ),
     "report": Command(
         "resight.commands.report:Report:report",
