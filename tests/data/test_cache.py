@@ -51,8 +51,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "scores.json"
     path.write_text("old")
     with pytest.raises(RuntimeError), write_beside(path) as partial:
-        partial.write_text("half")
-        raise RuntimeError
+        _write_half(partial, RuntimeError())
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["scores.json"]
 
@@ -60,8 +59,23 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_in_one_sentence_and_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x.bin"
     path.write_bytes(b"old")
-    with pytest.raises(CannotWrite, match="No space left"), write_beside(path) as partial:
-        partial.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(CannotWrite, match=r"No space left.*Free some space"), write_beside(path) as partial:
+        _write_half(partial, OSError(errno.ENOSPC, "No space left on device"))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with write_beside(pipe) as partial:
+        partial.write_text("through")
+        assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+def _write_half(path: Path, error: Exception) -> None:
+    path.write_text("half")
+    raise error

@@ -33,8 +33,7 @@ def test_an_epoch_shows_every_picture_about_once() -> None:
 def test_the_same_chance_gives_the_same_batches() -> None:
     classes = np.repeat(np.arange(9), 5)
     once, again = (
-        list(person_batches(classes, persons=4, pictures=2, batches=9, rng=np.random.default_rng(3)))
-        for _ in range(2)
+        list(person_batches(classes, persons=4, pictures=2, batches=9, rng=np.random.default_rng(3))) for _ in range(2)
     )
     assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
 

@@ -20,7 +20,8 @@ import torch
 
 from resight.data.augment import Augmentation
 from resight.errors import BadRecipe, TrainingStopped
-from resight.train.embedder import Plan, Run, TrainingSet, query_per_camera, split_persons
+from resight.train.embedder import Plan, Run
+from resight.train.pictures import TrainingSet, query_per_camera, split_persons
 from resight.train.recipe import EmbedderRecipe, Stage
 from resight.types import Crop
 
@@ -168,7 +169,10 @@ def test_training_learns_to_tell_coloured_persons_apart(tmp_path: Path) -> None:
     pictures = np.repeat(colours, 8, axis=0) + rng.integers(-20, 20, (64, 32, 16, 3))
     data = TrainingSet(pictures.clip(0, 255).astype(np.uint8), np.repeat(np.arange(8), 8), "colours")
     recipe = replace(
-        RECIPE, stages=(Stage(epochs=8, height=32, width=16),), augmentation=Augmentation(light=0.0, colour=0.0), average=0.0
+        RECIPE,
+        stages=(Stage(epochs=8, height=32, width=16),),
+        augmentation=Augmentation(light=0.0, colour=0.0),
+        average=0.0,
     )
     Run(tmp_path, recipe, data, watch=silent).train()
     log = losses(tmp_path)

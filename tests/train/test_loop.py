@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from resight.train.loop import Step, WeightAverage, cosine_with_warmup, gather, training_steps
 from resight.nn.embeddings import Embeddings
+from resight.train.loop import Step, WeightAverage, cosine_with_warmup, gather, training_steps
 
 
 def test_the_rate_climbs_in_the_warm_up_then_falls_to_its_last_share() -> None:

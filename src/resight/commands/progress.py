@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,7 @@ from typing import Any
 
 @contextmanager
 def bar(title: str, *, total: int | None) -> Iterator[Callable[..., None]]:
-    """Yield `told(n, total=, pictures=, note=, keep=)`: n more are done; `keep` prints the note as a line of its own."""
-    import os
-
+    """Yield `told(n, total=, pictures=, note=, keep=)`: n more are done; `keep` gives the note a line of its own."""
     if int(os.environ.get("RANK", "0")):
         yield lambda *_, **__: None
     elif sys.stderr.isatty():
@@ -26,7 +25,14 @@ def bar(title: str, *, total: int | None) -> Iterator[Callable[..., None]]:
 @contextmanager
 def _live(title: str, total: int | None) -> Iterator[Callable[..., None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -76,4 +82,8 @@ class _Lines:
         rate = (self.done - self.first) / spent
         left = f", {(self.total - self.done) / rate / 60:.1f} min left" if self.total and rate else ""
         speed = f", {self.seen / spent:.0f} pictures/s" if self.seen else ""
-        print(f"{self.title}: {self.done} of {self.total or '?'}{left}{speed} {note}".rstrip(), file=sys.stderr, flush=True)
+        print(
+            f"{self.title}: {self.done} of {self.total or '?'}{left}{speed} {note}".rstrip(),
+            file=sys.stderr,
+            flush=True,
+        )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
@@ -14,9 +14,6 @@ from resight.config import load_toml, to_toml
 from resight.data.files import write_beside
 from resight.errors import BadRecipe
 from resight.train.recipe import EmbedderRecipe
-
-if TYPE_CHECKING:
-    from resight.train.embedder import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +47,8 @@ def train_embedder(config: TrainEmbedder) -> int:
     crops = list(config.open_set(config.data).crops("train"))
     import torch
 
-    from resight.train.embedder import Run, load_training_set, split_persons
+    from resight.train.embedder import Run
+    from resight.train.pictures import load_training_set, split_persons
 
     if config.threads or "WORLD_SIZE" in os.environ:
         torch.set_num_threads(config.threads or 1)
@@ -118,7 +116,7 @@ class _Watch:
         from resight.commands.embed import embed_sides
         from resight.evaluate.ranking import score_features
         from resight.model import model_from_state
-        from resight.train.embedder import query_per_camera
+        from resight.train.pictures import query_per_camera
 
         model = model_from_state(facts["state"], facts["settings"])
         query, gallery = query_per_camera(self.held_out)

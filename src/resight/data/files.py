@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +16,22 @@ def write_beside(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` when the block ends well.
 
     Raises CannotWrite, naming the file and the reason, when the disk is full or the place cannot be written; the old
-    file stays as it was and the partial one is removed.
+    file stays as it was and the partial one is removed. What is no regular file (a pipe, /dev/stdout) is written to as
+    it is.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    special = path.exists() and not path.is_file()
+    partial = path if special else path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
+        if not special:
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            partial.replace(path)
     except OSError as error:
+        advice = "Free some space or choose" if error.errno == errno.ENOSPC else "Choose"
         reason = error.strerror or str(error)
-        raise CannotWrite(f"Could not write {path}: {reason}. Free some space or choose another place.") from error
+        raise CannotWrite(f"Could not write {path}: {reason}. {advice} another place.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        if not special:
+            partial.unlink(missing_ok=True)

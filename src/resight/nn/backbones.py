@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from resight.errors import BadWeights, UnknownName
 
 
-
 class FreezableBackbone(nn.Module):
     """A backbone whose first blocks can be kept as they are; pictures B 3 H W -> maps B `channels` h w."""
 
@@ -75,11 +74,10 @@ class InvertedBottleneck(nn.Module):
         super().__init__()
         wide = inputs * expand
         self.shortcut = stride == 1 and inputs == outputs
+        self.expand_conv: SameConv | None = None
         if expand != 1:
             self.expand_conv = SameConv(inputs, wide, 1, bias=False)
             self.bn0 = _norm(wide)
-        else:
-            self.expand_conv = None
         self.depthwise_conv = SameConv(wide, wide, kernel, stride, groups=wide, bias=False)
         self.bn1 = _norm(wide)
         self.project_conv = SameConv(wide, outputs, 1, bias=False)
@@ -91,7 +89,7 @@ class InvertedBottleneck(nn.Module):
             y = F.relu6(self.bn0(self.expand_conv(y)), inplace=True)
         y = F.relu6(self.bn1(self.depthwise_conv(y)), inplace=True)
         y = self.bn2(self.project_conv(y))
-        return x + y if self.shortcut else y
+        return torch.add(x, y) if self.shortcut else y
 
 
 LITE_STAGES: Final = (  # repeats, kernel, stride, expand, channels of EfficientNet-B0
@@ -155,9 +153,7 @@ class ResidualBottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(outputs)
         self.downsample = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
@@ -175,24 +171,24 @@ class ResNet50(FreezableBackbone):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        inputs = 64
-        for number, (blocks, width, stride) in enumerate(
-            ((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, last_stride)), start=1
-        ):
-            layer = []
-            for block in range(blocks):
-                layer.append(ResidualBottleneck(inputs=inputs, width=width, stride=1 if block else stride))
-                inputs = 4 * width
-            self.add_module(f"layer{number}", nn.Sequential(*layer))
+        self.layer1 = _residual_layer(3, inputs=64, width=64, stride=1)
+        self.layer2 = _residual_layer(4, inputs=256, width=128, stride=2)
+        self.layer3 = _residual_layer(6, inputs=512, width=256, stride=2)
+        self.layer4 = _residual_layer(3, inputs=1024, width=512, stride=last_stride)
 
     def _in_order(self) -> tuple[list[nn.Module], list[nn.Module]]:
-        return [self.conv1, self.bn1], [block for name, layer in self.named_children() if name[:5] == "layer" for block in layer]  # type: ignore[attr-defined]
+        return [self.conv1, self.bn1], [*self.layer1, *self.layer2, *self.layer3, *self.layer4]
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(images)), inplace=True), 3, 2, 1)
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = layer(x)
-        return x
+        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return maps
+
+
+def _residual_layer(blocks: int, *, inputs: int, width: int, stride: int) -> nn.Sequential:
+    first = ResidualBottleneck(inputs=inputs, width=width, stride=stride)
+    rest = (ResidualBottleneck(inputs=4 * width, width=width, stride=1) for _ in range(blocks - 1))
+    return nn.Sequential(first, *rest)
 
 
 BACKBONES: Final[dict[str, Callable[..., FreezableBackbone]]] = {

@@ -10,8 +10,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """`matching` is compared at test time (B D); `before_neck` is what a metric loss sees (B D); `logits` are the
-    identity classes (B K), None outside training."""
+    """Features of B crops.
+
+    `matching` is compared at test time (B D); `before_neck` is what a metric loss sees (B D); `logits` are the identity
+    classes (B K), None outside training.
+    """
 
     matching: Float[Tensor, "B D"]
     before_neck: Float[Tensor, "B D"]

@@ -8,44 +8,33 @@ Proof: tests/train/test_embedder.py kills a run and compares.
 from __future__ import annotations
 
 import json
+import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from resight.data.augment import augment
-from resight.data.cache import decoded_pictures, fingerprint
 from resight.data.files import write_beside
-from resight.data.sampling import person_batches
 from resight.embedders.baseline import baseline_objective
 from resight.errors import BadRecipe, BadWeights, TrainingStopped
 from resight.model import ModelSettings, build_embedder, save_model
-from resight.nn.backbones import imagenet_weights
+from resight.nn.backbones import FreezableBackbone, imagenet_weights
 from resight.train.loop import Step, WeightAverage, cosine_with_warmup, training_steps
+from resight.train.pictures import TrainingSet, training_batches
 from resight.train.recipe import EmbedderRecipe, Stage
 from resight.train.resources import peak_device_mib, peak_host_mib, surroundings
-from resight.types import Crop
 
 SAVE_EVERY_S: Final = 120.0
 Watcher = Callable[[str, dict[str, Any]], None]
 """Called with an event's name ("start", "decoded", "step", "stage", "end") and its facts, on the first process."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSet:
-    """Pictures of the training persons as one array, and each one's class (0, 1, … in sorted order of persons)."""
-
-    pictures: NDArray[np.uint8]
-    classes: NDArray[np.int64]
-    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,70 +62,6 @@ class Plan:
         return self.recipe.learning_rate * share
 
 
-def split_persons(crops: Sequence[Crop], held_out: int) -> tuple[list[Crop], list[Crop]]:
-    """Training crops and those of the `held_out` highest-numbered persons. Junk and distractors are left out."""
-    usable = [crop for crop in crops if not crop.junk and not crop.distractor]
-    persons = sorted({crop.person for crop in usable}, key=lambda person: (str(type(person)), person))
-    if held_out >= len(persons):
-        raise BadRecipe(f"validation_persons is {held_out} and the training set has {len(persons)} persons.")
-    kept = set(persons[: len(persons) - held_out])
-    return [crop for crop in usable if crop.person in kept], [crop for crop in usable if crop.person not in kept]
-
-
-def query_per_camera(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
-    """Split crops as Market-1501 does: a person's first picture (in the order given) in each camera asks, the rest
-    answer."""
-    query: dict[tuple[object, object], Crop] = {}
-    for crop in crops:
-        query.setdefault((crop.person, crop.camera), crop)
-    asked = {crop.path for crop in query.values()}
-    return list(query.values()), [crop for crop in crops if crop.path not in asked]
-
-
-def load_training_set(
-    crops: Sequence[Crop], recipe: EmbedderRecipe, told: Callable[[int], None] | None = None
-) -> TrainingSet:
-    """Decode the training pictures once, at the largest size that a stage asks for."""
-    height = max(stage.height for stage in recipe.stages)
-    width = max(stage.width for stage in recipe.stages)
-    paths = [crop.path for crop in crops]
-    number = {person: row for row, person in enumerate(sorted({crop.person for crop in crops}, key=str))}
-    classes = np.array([number[crop.person] for crop in crops], dtype=np.int64)
-    return TrainingSet(decoded_pictures(paths, height=height, width=width, told=told), classes, fingerprint(paths))
-
-
-def _stream(*keys: int) -> int:
-    """One 63-bit seed from several numbers, so that every (seed, purpose, step, process) has its own chance."""
-    return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _batches(
-    data: TrainingSet, plan: Plan, stage: Stage, steps: range, accelerator: Accelerator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """This process's share of the batches of `steps`."""
-    recipe, rank = plan.recipe, accelerator.process_index
-    share = recipe.persons // accelerator.num_processes * recipe.pictures
-    rows: list[NDArray[np.int64]] = []
-    for step in steps:
-        epoch, place = divmod(step - 1, plan.steps_per_epoch)
-        if not rows or place == 0:
-            order = np.random.default_rng(_stream(recipe.seed, 0, epoch))
-            rows = list(
-                person_batches(
-                    data.classes,
-                    persons=recipe.persons,
-                    pictures=recipe.pictures,
-                    batches=plan.steps_per_epoch,
-                    rng=order,
-                )
-            )
-        mine = rows[place][rank * share : (rank + 1) * share]
-        pictures = torch.from_numpy(data.pictures[mine]).to(accelerator.device)
-        rng = torch.Generator().manual_seed(_stream(recipe.seed, 1, step, rank))
-        images = augment(pictures, recipe.augmentation, size=(stage.height, stage.width), rng=rng)
-        yield images, torch.from_numpy(data.classes[mine]).to(accelerator.device)
-
-
 def _optimizer(network: nn.Module, recipe: EmbedderRecipe) -> torch.optim.Optimizer:
     matrices = [value for value in network.parameters() if value.ndim > 1]
     rest = [value for value in network.parameters() if value.ndim <= 1 and value.requires_grad]
@@ -155,19 +80,34 @@ def _new_network(recipe: EmbedderRecipe, classes: int) -> nn.Module:
             last_stride=recipe.last_stride,
         )
     if recipe.backbone_weights == "imagenet":
-        network.backbone.load_state_dict(imagenet_weights(recipe.backbone))  # type: ignore[union-attr, operator]
+        _backbone(network).load_state_dict(imagenet_weights(recipe.backbone))
     elif recipe.backbone_weights != "none":
-        network.backbone.load_state_dict(_backbone_file(Path(recipe.backbone_weights)))  # type: ignore[union-attr, operator]
+        _load_backbone(_backbone(network), Path(recipe.backbone_weights))
     return network
 
 
-def _backbone_file(path: Path) -> dict[str, Tensor]:
-    """Backbone weights out of a weights file: of a whole embedder, or of a bare backbone."""
+def _backbone(network: nn.Module) -> FreezableBackbone:
+    backbone = network.backbone
+    if not isinstance(backbone, FreezableBackbone):
+        raise TypeError(f"{type(network).__name__} has no backbone that can be frozen")
+    return backbone
+
+
+def _load_backbone(backbone: nn.Module, path: Path) -> None:
+    """Load a backbone's weights from a file of a whole embedder, of a bare backbone, or of torchvision's network."""
     if not path.is_file():
-        raise BadWeights(f"No weights file {path}. Pass `imagenet`, `none`, or a file that exists.")
-    state = safetensors.torch.load_file(path)
-    inside = {name.removeprefix("backbone."): value.float() for name, value in state.items() if "backbone." in name}
-    return inside or state
+        raise BadWeights(f"There is no weights file {path}. Pass `imagenet`, `none`, or a file that exists.")
+    try:
+        state = (
+            safetensors.torch.load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+        inside = {name.removeprefix("backbone."): value for name, value in state.items() if "backbone." in name}
+        bare = {name: value for name, value in state.items() if not name.startswith("fc.")}
+        backbone.load_state_dict({name: value.float() for name, value in (inside or bare).items()})
+    except (RuntimeError, safetensors.SafetensorError, pickle.UnpicklingError, AttributeError) as error:
+        raise BadWeights(f"{path} does not hold weights of this backbone: {error}") from error
 
 
 class Run:
@@ -232,11 +172,20 @@ class Run:
         return path
 
     def _stage(self, stage: Stage, steps: range, started: float) -> None:
-        self.network.backbone.freeze(stage.frozen_blocks)  # type: ignore[union-attr, operator]
+        _backbone(self.network).freeze(stage.frozen_blocks)
         self.network.train()
         self.accelerator.free_memory()  # an older wrapper would still hook into the gradients
         wrapped, optimizer = self.accelerator.prepare(self.network, self.optimizer)
-        batches = _batches(self.data, self.plan, stage, steps, self.accelerator)
+        batches = training_batches(
+            self.data,
+            self.recipe,
+            stage,
+            steps,
+            steps_per_epoch=self.plan.steps_per_epoch,
+            process=self.accelerator.process_index,
+            processes=self.accelerator.num_processes,
+            device=self.accelerator.device,
+        )
         log = (self.folder / "log.jsonl").open("a") if self.leads else None
         try:
             for step in training_steps(

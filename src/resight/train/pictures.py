@@ -1,0 +1,102 @@
+"""Which pictures a run learns from, and in which batches they come.
+
+Proof: tests/train/test_embedder.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from resight.data.augment import augment
+from resight.data.cache import decoded_pictures, fingerprint
+from resight.data.sampling import person_batches
+from resight.errors import BadRecipe
+from resight.train.recipe import EmbedderRecipe, Stage
+from resight.types import Crop
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Pictures of the training persons as one array, and each one's class (0, 1, … in sorted order of persons)."""
+
+    pictures: NDArray[np.uint8]
+    classes: NDArray[np.int64]
+    fingerprint: str
+
+
+def split_persons(crops: Sequence[Crop], held_out: int) -> tuple[list[Crop], list[Crop]]:
+    """Training crops and those of the `held_out` highest-numbered persons. Junk and distractors are left out."""
+    usable = [crop for crop in crops if not crop.junk and not crop.distractor]
+    persons = sorted({crop.person for crop in usable}, key=lambda person: (str(type(person)), person))
+    if held_out >= len(persons):
+        raise BadRecipe(f"validation_persons is {held_out} and the training set has {len(persons)} persons.")
+    kept = set(persons[: len(persons) - held_out])
+    return [crop for crop in usable if crop.person in kept], [crop for crop in usable if crop.person not in kept]
+
+
+def query_per_camera(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
+    """Split crops as Market-1501 does: a person's first picture in each camera, in the order given, is a query."""
+    query: dict[tuple[object, object], Crop] = {}
+    for crop in crops:
+        query.setdefault((crop.person, crop.camera), crop)
+    asked = {crop.path for crop in query.values()}
+    return list(query.values()), [crop for crop in crops if crop.path not in asked]
+
+
+def load_training_set(
+    crops: Sequence[Crop], recipe: EmbedderRecipe, told: Callable[[int], None] | None = None
+) -> TrainingSet:
+    """Decode the training pictures once, at the largest size that a stage asks for."""
+    height = max(stage.height for stage in recipe.stages)
+    width = max(stage.width for stage in recipe.stages)
+    paths = [crop.path for crop in crops]
+    number = {person: row for row, person in enumerate(sorted({crop.person for crop in crops}, key=str))}
+    classes = np.array([number[crop.person] for crop in crops], dtype=np.int64)
+    return TrainingSet(decoded_pictures(paths, height=height, width=width, told=told), classes, fingerprint(paths))
+
+
+def _stream(*keys: int) -> int:
+    """One 63-bit seed from several numbers, so that every (seed, purpose, step, process) has its own chance."""
+    return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0] >> 1)
+
+
+def training_batches(
+    data: TrainingSet,
+    recipe: EmbedderRecipe,
+    stage: Stage,
+    steps: range,
+    *,
+    steps_per_epoch: int,
+    process: int,
+    processes: int,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield one process's share of the batches of `steps`: images B 3 H W and classes B.
+
+    Order and augmentation depend on seed, step and process alone.
+    """
+    share = recipe.persons // processes * recipe.pictures
+    rows: list[NDArray[np.int64]] = []
+    for step in steps:
+        epoch, place = divmod(step - 1, steps_per_epoch)
+        if not rows or place == 0:
+            rows = list(
+                person_batches(
+                    data.classes,
+                    persons=recipe.persons,
+                    pictures=recipe.pictures,
+                    batches=steps_per_epoch,
+                    rng=np.random.default_rng(_stream(recipe.seed, 0, epoch)),
+                )
+            )
+        mine = rows[place][process * share : (process + 1) * share]
+        pictures = torch.from_numpy(data.pictures[mine]).to(device)
+        rng = torch.Generator().manual_seed(_stream(recipe.seed, 1, step, process))
+        images = augment(pictures, recipe.augmentation, size=(stage.height, stage.width), rng=rng)
+        yield images, torch.from_numpy(data.classes[mine]).to(device)
