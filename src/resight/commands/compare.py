@@ -1,0 +1,157 @@
+"""`resight compare`: whether the second run is really better than the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from resight.errors import BadFeatures, BadRecipe
+from resight.evaluate.protocols import ProtocolName
+from resight.evaluate.ranking import score_features
+from resight.evaluate.score_file import QueryScores, query_scores, read_query_scores
+from resight.evaluate.statistics import PairedDifference, paired_difference
+from resight.search.features import load_features
+
+FINDINGS: Final = 1
+COMPARED: Final = (("mAP", "ap"), ("Rank-1", "rank1"), ("mINP", "inp"))
+CERTAIN: Final = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compare:
+    """Compare two runs query by query: difference, 95 % interval and p-value of mAP, Rank-1 and mINP.
+
+    Interval: paired bootstrap over persons. p-value: two-sided sign-flip test over persons. Neither knows what another
+    training seed would change. Exit code 1 when the second run's mAP gain is below --at-least.
+    """
+
+    a: Path
+    """First run: a features file, a scores file of `resight evaluate --json`, or a folder with one of the two."""
+    b: Path
+    """Second run, on the same queries and gallery."""
+    protocol: ProtocolName = "market"
+    """Which gallery pictures count, for features files."""
+    at_least: float | None = None
+    """The least gain in mAP of B over A that is fine, as a share: 0.01 is one point; 0 is `not worse`."""
+    resamples: int = 2000
+    """Bootstrap resamples behind each interval."""
+    seed: int = 0
+    """Seed of resamples and sign flips."""
+
+
+def compare(config: Compare) -> int:
+    """Print the table; 1 when the gain is below the bar."""
+    if config.resamples < 100:
+        raise BadRecipe(f"--resamples is {config.resamples}; an interval needs at least 100, better 2000.")
+    first, second = (_scores_of(path, config) for path in (config.a, config.b))
+    order = _same_queries(first, second, config)
+    found: dict[str, PairedDifference] = {}
+    for name, field in COMPARED:
+        rng = np.random.default_rng(config.seed)
+        values = getattr(first, field), getattr(second, field)[order]
+        found[name] = paired_difference(*values, first.persons, rng=rng, resamples=config.resamples)
+    both = ~(np.isnan(first.ap) | np.isnan(second.ap[order]))
+    _print(config, found, {name: _means(first, second, field, order, both) for name, field in COMPARED})
+    if config.at_least is None:
+        return 0
+    gain = found["mAP"].difference
+    fine = gain >= config.at_least
+    print(f"mAP gain {gain:+.2%} is {'at least' if fine else 'below'} the bar of {config.at_least:+.2%}.")
+    return 0 if fine else FINDINGS
+
+
+def _scores_of(path: Path, config: Compare) -> QueryScores:
+    """Read or compute each query's scores."""
+    expected = "pass a features file (.npz), a scores file (.json), or a folder with features.npz or scores.json"
+    if path.is_dir():
+        inside = [path / name for name in ("features.npz", "scores.json") if (path / name).is_file()]
+        if not inside:
+            raise BadFeatures(
+                f"The folder {path} holds neither features.npz nor scores.json; write one with "
+                f"`resight embed DATASET --model {path} --out {path / 'features.npz'}`."
+            )
+        path = inside[0]
+    if not path.exists():
+        raise BadFeatures(f"{path} does not exist; {expected}.")
+    if path.suffix == ".json":
+        scores = read_query_scores(path)
+        if scores.protocol != config.protocol:
+            raise BadRecipe(
+                f"{path} was scored by the protocol `{scores.protocol}`, this comparison is by `{config.protocol}`; "
+                f"pass `--protocol {scores.protocol}` or score it again."
+            )
+        return scores
+    if path.suffix != ".npz":
+        raise BadFeatures(f"{path} is a file of another kind; {expected}.")
+    features = load_features(path)
+    rng = np.random.default_rng(config.seed)
+    ranked = score_features(features, protocol=config.protocol, rng=rng)
+    return query_scores(ranked, gallery=len(features.gallery.persons))
+
+
+def _same_queries(first: QueryScores, second: QueryScores, config: Compare) -> Int[np.ndarray, " Q"]:
+    """Find for each query of the first run its place in the second; refuse what is no fair comparison."""
+    names = [np.array([Path(file).name for file in run.files]) for run in (first, second)]
+    if any(len(np.unique(one)) < len(one) for one in names):
+        names = [run.files for run in (first, second)]
+    if any(len(np.unique(one)) < len(one) for one in names):
+        raise BadFeatures("Two queries have one file name, so the runs cannot be paired; give each query its own name.")
+    only = [np.setdiff1d(names[0], names[1]), np.setdiff1d(names[1], names[0])]
+    for mine, path in zip(only, (config.a, config.b), strict=True):
+        if len(mine):
+            raise BadFeatures(
+                f"{len(mine)} of the queries are in {path} alone (the first is {mine[0]}): "
+                "compare two runs on the same queries, with the same file names."
+            )
+    order = np.argsort(names[1])[np.searchsorted(np.sort(names[1]), names[0])]
+    if [str(person) for person in first.persons] != [str(person) for person in second.persons[order]]:
+        raise BadFeatures(f"{config.a} and {config.b} name other persons on the same queries; use one data set.")
+    if first.gallery != second.gallery:
+        raise BadFeatures(
+            f"{config.a} searched {first.gallery:,} gallery pictures and {config.b} {second.gallery:,}: "
+            "a larger gallery is harder, so this is no fair comparison."
+        )
+    return order
+
+
+def _means(
+    first: QueryScores, second: QueryScores, field: str, order: Int[np.ndarray, " Q"], both: Bool[np.ndarray, " Q"]
+) -> tuple[float, float]:
+    return float(getattr(first, field)[both].mean()), float(getattr(second, field)[order][both].mean())
+
+
+def _print(config: Compare, found: dict[str, PairedDifference], means: dict[str, tuple[float, float]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("", "A", "B", "B - A", "95 % interval", "p", ""):
+        table.add_column(head, justify="left" if head == "" else "right", no_wrap=True)
+    for name, result in found.items():
+        table.add_row(
+            name,
+            *(f"{mean:.1%}" for mean in means[name]),
+            f"{result.difference:+.2%}",
+            "not measured" if np.isnan(result.low) else f"{result.low:+.2%} … {result.high:+.2%}",
+            f"{result.p_value:.4f}",
+            _verdict(result),
+        )
+    one = found["mAP"]
+    console.print(f"A {config.a}\nB {config.b}", markup=False)
+    console.print(table)
+    console.print(
+        f"{one.queries:,} queries of {one.persons:,} persons; interval by paired bootstrap, p by sign flips, both over "
+        "persons. What another training seed would change is in neither."
+    )
+
+
+def _verdict(result: PairedDifference) -> str:
+    if result.p_value >= CERTAIN:
+        return "undecided"
+    return "B is better" if result.difference > 0 else "A is better"

@@ -1,0 +1,240 @@
+"""`resight evaluate`: how good a search is, with intervals, from features or from pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from resight.errors import BadFeatures, BadRecipe, DatasetNotFound, ResightError
+from resight.evaluate.open_set import OpenSet, Rate, evaluate_open_set
+from resight.evaluate.protocols import ProtocolName, pool_queries, rules_of
+from resight.evaluate.ranking import RankingScores, score_features
+from resight.evaluate.score_file import Intervals, intervals_of, write_scores
+from resight.search.features import Features, load_features, side
+from resight.types import Side
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from resight.data.reid_sets import ReidSet
+    from resight.model import Model
+
+EXPECTED: Final = (
+    "`resight evaluate` expects a features file (.npz), a data set (a folder or the word `sample`), "
+    "or with --truth a folder of label maps"
+)
+SHOWN_RANKS: Final = (1, 5, 10)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluate:
+    """Score a search: mAP by both definitions, mINP and CMC, each with its 95 % interval over persons.
+
+    Equal distances score their expected value, queries without a right answer are in no mean but counted, and what
+    cannot be scored is refused.
+    """
+
+    x: str
+    """A features file (.npz), a data set's folder, or the word `sample`."""
+    model: str | None = None
+    """For a data set: a shipped name, a run folder or a weights file; left out, the default model."""
+    layout: str | None = None
+    """For a data set: its layout, when it cannot be told from the folder."""
+    protocol: ProtocolName = "market"
+    """Which gallery pictures count. market and cuhk03-np: not the query's person in its own camera. cuhk03: one drawn
+    picture of each person. occluded: all. multi-query: as market, query pictures pooled by person and camera."""
+    json: Path | None = None
+    """Write the scores file here, with each query's own scores for `resight compare`."""
+    open_set: bool = False
+    """Also measure what happens with strangers: thresholds, TAR at FAR, DIR at FAR, a calibrated probability."""
+    false_match_rate: float = 0.001
+    """For --open-set: the share of pairs of two persons that may pass as one, 0..1."""
+    truth: Path | None = None
+    """A folder of true label maps, to score label maps of a parser."""
+    resamples: int = 2000
+    """Bootstrap resamples behind each interval."""
+    seed: int = 0
+    """Seed of resamples, of the draws of cuhk03 and of the calibration's halves."""
+
+
+def evaluate(config: Evaluate) -> int:
+    """Print the scores and write the scores file."""
+    if config.resamples < 100:
+        raise BadRecipe(f"--resamples is {config.resamples}; an interval needs at least 100, better 2000.")
+    if not 0 < config.false_match_rate < 1:
+        raise BadRecipe(f"--false-match-rate is {config.false_match_rate:g}; give a share between 0 and 1.")
+    features, notes = _features(config)
+    scores = score_features(features, protocol=config.protocol, rng=np.random.default_rng(config.seed))
+    if scores.answered == 0:
+        raise BadFeatures(
+            f"None of the {scores.unanswerable} queries has a right answer in the gallery that the protocol "
+            f"`{config.protocol}` counts; check persons and cameras (`resight data check`), or pass "
+            "`--protocol occluded` to count the query's own camera too."
+        )
+    intervals = intervals_of(scores, rng=np.random.default_rng(config.seed), resamples=config.resamples)
+    opened = _open_set(features, config) if config.open_set else None
+    notes += _notes(features, scores, config)
+    _print(scores, intervals, opened, len(features.gallery.persons), notes)
+    if config.json is not None:
+        about: dict[str, object] = {
+            "metric": features.metric,
+            "source": config.x,
+            "model": config.model,
+            "resamples": config.resamples,
+            "seed": config.seed,
+            "notes": notes,
+        }
+        if opened is not None:
+            about["open_set"] = dataclasses.asdict(opened)
+        write_scores(config.json, scores, intervals, gallery=len(features.gallery.persons), about=about)
+    return 0
+
+
+def _features(config: Evaluate) -> tuple[Features, list[str]]:
+    """Find out which of the three X is; a data set is embedded first."""
+    path = Path(config.x)
+    if config.truth is not None:
+        if not path.is_dir() or not config.truth.is_dir():
+            missing = config.truth if path.is_dir() else path
+            raise BadRecipe(f"{missing} is no folder: {EXPECTED}.")
+        raise ResightError("Label maps cannot be scored yet: leave --truth out to score a search.")
+    if path.suffix == ".npz":
+        if config.model is not None or config.layout is not None:
+            raise BadRecipe(f"{path} holds features already: leave --model and --layout out, or pass the data set.")
+        return load_features(path), []
+    if config.x != "sample" and not path.is_dir() and path.suffix != ".csv":
+        seen = "is a file of another kind" if path.exists() else "does not exist"
+        raise DatasetNotFound(f"{config.x} {seen}: {EXPECTED}.")
+    return _embedded(config)
+
+
+def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
+    from resight.commands.embed import embed_set, open_model
+    from resight.data.reid_sets import find_set
+
+    try:
+        reid_set = find_set(config.x, layout=config.layout)
+    except DatasetNotFound as error:
+        raise DatasetNotFound(f"{error} ({EXPECTED}.)") from error
+    for split in ("query", "gallery"):
+        if next(reid_set.crops(split), None) is None:
+            raise DatasetNotFound(f"{config.x} has no {split} pictures, so there is nothing to search: {EXPECTED}.")
+    model = open_model(config.model)
+    features, notes = embed_set(reid_set, model), list(reid_set.notes)
+    if rules_of(config.protocol).pooled:
+        more = _more_query_pictures(reid_set, features.query, model)
+        if more is not None:
+            features = pool_queries(features, more)
+            notes.append(f"{len(more.persons)} pictures of gt_bbox were pooled with the queries, by mean at length 1")
+    return features, notes
+
+
+def _more_query_pictures(reid_set: ReidSet, query: Side, model: Model) -> Side | None:
+    """Embed Market-1501's hand-drawn boxes of the queries' persons in the queries' cameras, if they were unpacked."""
+    from resight.commands.progress import bar
+
+    wanted = {(str(person), str(camera)) for person, camera in zip(query.persons, query.cameras, strict=True)}
+    found = []
+    for path in sorted((reid_set.root / "gt_bbox").glob("*.jpg")):
+        name = re.match(r"(\d+)_c(\d+)", path.name)
+        if name and (str(int(name[1])), name[2]) in wanted:
+            found.append((path, int(name[1]), int(name[2])))
+    if not found:
+        return None
+    paths, persons, cameras = zip(*found, strict=True)
+    with bar("embedding gt_bbox", total=len(paths)) as told:
+        rows = model.embed(paths, told=told)
+    return side(rows, np.array(persons), np.array(cameras), np.array([path.name for path in paths]))
+
+
+def _notes(features: Features, scores: RankingScores, config: Evaluate) -> list[str]:
+    notes = [f"protocol {config.protocol}: {rules_of(config.protocol).summary}"]
+    if rules_of(config.protocol).single_shot:
+        notes.append("papers give no mAP for cuhk03: here it is the mean over the same draws")
+    if rules_of(config.protocol).pooled:
+        before, after = len(features.query.persons), len(scores.persons)
+        notes.append(f"{before} queries were pooled into {after}: one for each person and camera")
+    if scores.unanswerable:
+        notes.append(f"{scores.unanswerable} queries have no right answer: they are in no mean")
+    return notes
+
+
+def _open_set(features: Features, config: Evaluate) -> OpenSet:
+    return evaluate_open_set(
+        features,
+        protocol=config.protocol,
+        false_match_rate=config.false_match_rate,
+        rng=np.random.default_rng(config.seed),
+    )
+
+
+def _print(scores: RankingScores, intervals: Intervals, opened: OpenSet | None, gallery: int, notes: list[str]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    counts = f"{len(scores.persons):,} queries × {gallery:,} gallery pictures"
+    console.print(f"{counts}, {scores.answered:,} queries answered")
+    table = _table("", "score", "95 % interval", "what it is")
+    rows = [
+        ("mAP", scores.mean_ap, intervals.mean_ap, "precision at hits"),
+        ("mAP trapezoid", scores.mean_ap_trapezoid, intervals.mean_ap_trapezoid, "as in older papers"),
+        ("mINP", scores.mean_inp, intervals.mean_inp, "how soon the last one comes"),
+    ]
+    for rank in SHOWN_RANKS:
+        what = "a right one comes first" if rank == 1 else f"… among the first {rank}"
+        rows.append((f"Rank-{rank}", scores.cmc[rank - 1], intervals.cmc[rank - 1], what))
+    for name, value, (low, high), what in rows:
+        table.add_row(name, f"{value:.1%}", _between(low, high), what)
+    console.print(table)
+    if opened is not None:
+        _print_open_set(console, opened)
+    for note in notes:
+        console.print(f"· {note}", markup=False)
+
+
+def _print_open_set(console: Console, opened: OpenSet) -> None:
+    table = _table("false rate", "same person (TAR)", "distance", "search (DIR)", "distance")
+    for pair, search in zip(opened.tar_at_far, opened.dir_at_far, strict=True):
+        table.add_row(f"{pair.false_rate:g}", *_rate(pair), *_rate(search))
+    console.print(table)
+    chosen, fitted = opened.threshold, opened.calibration
+    console.print(
+        f"Same person up to distance {_number(chosen.threshold)}: {_share(chosen.true_rate)} of the right pairs pass "
+        f"and {chosen.false_rate:g} of the wrong ones."
+    )
+    console.print(
+        f"Probability of one person: calibration error {_number(fitted.expected_error)}, log loss "
+        f"{_number(fitted.log_loss)} on {fitted.held_out_persons} persons that it was not fitted on."
+    )
+
+
+def _table(*heads: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, head in enumerate(heads):
+        table.add_column(head, justify="left" if number == 0 or head == "what it is" else "right", no_wrap=True)
+    return table
+
+
+def _between(low: float, high: float) -> str:
+    return "not measured" if np.isnan(low) else f"{low:.1%} - {high:.1%}"
+
+
+def _rate(rate: Rate) -> tuple[str, str]:
+    return _share(rate.true_rate), _number(rate.threshold)
+
+
+def _share(value: float) -> str:
+    return "too few" if np.isnan(value) else f"{value:.1%}"
+
+
+def _number(value: float) -> str:
+    return "not measured" if np.isnan(value) else f"{value:.4f}"

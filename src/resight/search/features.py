@@ -1,0 +1,238 @@
+"""The features file: what an embedder says of the queries and of the gallery, with the facts that protocols need.
+
+Source: the contract of the features file; any program that writes these keys with `numpy.savez` can be scored.
+Keys: query_features N D, query_persons N, query_cameras N, query_files N, the same with gallery_, and `metric`
+("cosine" when missing). The files may be missing. A plain folder gives `features` and `files` alone.
+Proof: tests/search/test_features.py.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from jaxtyping import Shaped
+from numpy.typing import NDArray
+
+from resight.data.files import write_beside
+from resight.errors import BadFeatures
+from resight.types import NO_CAMERA, Side
+
+Metric = Literal["cosine", "euclidean"]
+METRICS: Final[tuple[Metric, ...]] = ("cosine", "euclidean")
+SIDES: Final = ("query", "gallery")
+REQUIRED: Final = tuple(f"{side}_{what}" for side in SIDES for what in ("features", "persons", "cameras"))
+UNREADABLE: Final = (
+    *(OSError, EOFError, ValueError, KeyError, MemoryError, OverflowError, NotImplementedError, RuntimeError),
+    *(SyntaxError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+"""What numpy and zipfile raise on damaged archives."""
+LARGEST: Final = 1e15
+"""No feature is longer than this; much longer ones have squares that do not fit into float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Both sides of one re-identification run, and how two features are compared."""
+
+    query: Side
+    gallery: Side
+    metric: Metric = "cosine"
+
+
+def load_features(path: Path | str) -> Features:
+    """Read and check a features file of a data set.
+
+    Raises BadFeatures, in one sentence, for anything that cannot be scored: no such file, not an .npz, cut short,
+    pickled objects, missing keys, unequal lengths or widths, NaN or infinite values.
+    """
+    path = Path(path)
+    arrays = _read_arrays(path)
+    missing = [key for key in REQUIRED if key not in arrays]
+    if "features" in arrays and missing:
+        raise BadFeatures(
+            f"{path} holds features of a plain folder, without query and gallery sides or persons, so there is "
+            "nothing to score; run `resight embed` on a data set instead."
+        )
+    if missing:
+        raise BadFeatures(
+            f"{path} has no `{'`, `'.join(missing)}` (found: {', '.join(sorted(arrays)) or 'nothing'}); "
+            "`resight embed DATASET` writes all of them."
+        )
+    try:
+        features = Features(_side(arrays, "query"), _side(arrays, "gallery"), _metric(arrays))
+        check_features(features)
+    except BadFeatures as error:
+        raise BadFeatures(f"{path}: {error}") from error
+    return features
+
+
+def save_features(path: Path | str, features: Features) -> None:
+    """Write the features file that `load_features` reads; an older file stays until the new one is complete."""
+    check_features(features)
+    arrays: dict[str, NDArray[np.generic]] = {"metric": np.array(features.metric)}
+    for name, side in zip(SIDES, (features.query, features.gallery), strict=True):
+        arrays |= {
+            f"{name}_features": side.features,
+            f"{name}_persons": side.persons,
+            f"{name}_cameras": side.cameras,
+            f"{name}_files": side.files,
+        }
+    _write(Path(path), arrays)
+
+
+def load_plain_features(path: Path | str) -> tuple[NDArray[np.float32], Shaped[np.ndarray, " N"]]:
+    """Read the features of a plain folder: features N D and the N file names."""
+    path = Path(path)
+    arrays = _read_arrays(path)
+    if "features" not in arrays:
+        raise BadFeatures(
+            f"{path} has no `features` (found: {', '.join(sorted(arrays)) or 'nothing'}); "
+            "`resight embed FOLDER` writes `features` and `files`."
+        )
+    try:
+        features = _floats(arrays["features"], "features")
+        files = _files(arrays.get("files"), len(features), "picture")
+        _check_values(features, "features", files)
+    except BadFeatures as error:
+        raise BadFeatures(f"{path}: {error}") from error
+    return features, files
+
+
+def save_plain_features(path: Path | str, features: NDArray[np.float32], files: Shaped[np.ndarray, " N"]) -> None:
+    """Write the features of a plain folder: features N D and the N file names."""
+    _check_values(features, "features", files)
+    _write(Path(path), {"features": features, "files": files})
+
+
+def side(
+    features: NDArray[np.generic],
+    persons: NDArray[np.generic],
+    cameras: NDArray[np.generic] | None = None,
+    files: NDArray[np.generic] | None = None,
+    *,
+    name: str = "query",
+) -> Side:
+    """One side from anybody's arrays: ids become int64 or text, features float32; `cameras` None means unknown."""
+    values = _floats(features, f"{name}_features")
+    if cameras is None:
+        cameras = np.full(len(values), NO_CAMERA, np.int64)
+    return Side(
+        values,
+        _ids(np.asarray(persons), f"{name}_persons"),
+        _ids(np.asarray(cameras), f"{name}_cameras"),
+        _files(files, len(values), name),
+    )
+
+
+def check_features(features: Features) -> None:
+    """Raise BadFeatures unless both sides have rows, one width, equal lengths, like ids and finite values."""
+    for name, one in zip(SIDES, (features.query, features.gallery), strict=True):
+        _check_values(one.features, f"{name}_features", one.files)
+        for what, count in (("persons", len(one.persons)), ("cameras", len(one.cameras)), ("files", len(one.files))):
+            if count != len(one.features):
+                raise BadFeatures(
+                    f"{name}_features has {len(one.features)} rows but {name}_{what} has {count}; "
+                    "write one entry for each picture."
+                )
+    widths = features.query.features.shape[1], features.gallery.features.shape[1]
+    if widths[0] != widths[1]:
+        raise BadFeatures(
+            f"query_features are {widths[0]} wide and gallery_features {widths[1]}; embed both with one model."
+        )
+    for what in ("persons", "cameras"):
+        kinds = {name: getattr(getattr(features, name), what).dtype.kind == "U" for name in SIDES}
+        if kinds["query"] != kinds["gallery"]:
+            seen = ", ".join(f"{name}_{what} are {'text' if text else 'numbers'}" for name, text in kinds.items())
+            raise BadFeatures(f"{seen}: no query could match; write both the same way.")
+
+
+def _check_values(features: NDArray[np.float32], name: str, files: Shaped[np.ndarray, " N"]) -> None:
+    if features.ndim != 2 or 0 in features.shape:
+        raise BadFeatures(f"{name} has the shape {features.shape}; it needs one row of numbers for each picture.")
+    with np.errstate(all="ignore"):
+        squares = np.einsum("nd,nd->n", features, features)  # NaN, infinity and huge values survive: no copy is needed
+    wrong = ~(squares <= LARGEST**2)
+    if wrong.any():
+        row = int(wrong.argmax())
+        odd = features[row][~np.isfinite(features[row])]
+        value = odd[0] if len(odd) else np.abs(features[row]).max()
+        raise BadFeatures(
+            f"{name} row {row} ({files[row] if row < len(files) else 'no name'}) holds the value {value:g}; "
+            "leave this picture out or embed it again."
+        )
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Every array of an .npz; whatever the file turns out to be, the complaint is one BadFeatures."""
+    if path.is_dir() or not path.exists():
+        seen = "is a folder, not a features file" if path.is_dir() else "does not exist"
+        raise BadFeatures(f"{path} {seen}; `resight embed DATASET --out FILE.npz` writes one.")
+    try:
+        with path.open("rb") as file:  # numpy leaves a damaged file open
+            opened = np.load(file, allow_pickle=False)
+            if not isinstance(opened, np.lib.npyio.NpzFile):
+                raise BadFeatures(f"{path} holds one bare array; a features file is an .npz with named arrays.")
+            with opened:
+                return {name: opened[name] for name in opened.files}
+    except UNREADABLE as error:
+        if isinstance(error, ValueError) and "allow_pickle" in str(error) and zipfile.is_zipfile(path):
+            raise BadFeatures(
+                f"{path} holds pickled Python objects, which resight does not run; "
+                "save numbers and text only (`array.astype(str)` for names)."
+            ) from error
+        raise BadFeatures(
+            f"{path} cannot be read as a features file ({path.stat().st_size} bytes): it is cut short or not an .npz; "
+            "write it again with `resight embed DATASET`."
+        ) from error
+
+
+def _side(arrays: dict[str, NDArray[np.generic]], name: str) -> Side:
+    features, persons, cameras = (arrays[f"{name}_{what}"] for what in ("features", "persons", "cameras"))
+    return side(features, persons, cameras, arrays.get(f"{name}_files"), name=name)
+
+
+def _metric(arrays: dict[str, NDArray[np.generic]]) -> Metric:
+    written = str(arrays["metric"]) if "metric" in arrays else "cosine"
+    for metric in METRICS:
+        if written == metric:
+            return metric
+    raise BadFeatures(f"the metric `{written}` is not known; write one of: {', '.join(METRICS)}.")
+
+
+def _floats(values: NDArray[np.generic], name: str) -> NDArray[np.float32]:
+    if values.dtype.kind not in "fiu":
+        raise BadFeatures(f"{name} holds {values.dtype}, not numbers.")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is named by the check
+        return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def _ids(values: NDArray[np.generic], name: str) -> NDArray[np.generic]:
+    """Ids as int64 or as text, never relabelled."""
+    if values.ndim != 1:
+        raise BadFeatures(f"{name} has the shape {values.shape}; it needs one id for each picture.")
+    if values.dtype.kind == "S":
+        return np.char.decode(values.astype(np.bytes_), "utf-8", "replace")
+    if values.dtype.kind == "U":
+        return values
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64) if values.dtype.kind in "iuf" else None
+    if whole is None or not np.array_equal(whole, values):
+        raise BadFeatures(f"{name} holds {values.dtype} that are not ids; write whole numbers or text.")
+    return whole
+
+
+def _files(values: NDArray[np.generic] | None, count: int, name: str) -> Shaped[np.ndarray, " N"]:
+    if values is None:
+        return np.array([f"{name} {row}" for row in range(count)], dtype=np.str_)
+    return np.asarray(values).reshape(-1).astype(np.str_)
+
+
+def _write(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
+    with write_beside(path) as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)

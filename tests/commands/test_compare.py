@@ -1,0 +1,131 @@
+"""`resight compare` as a user types it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resight.cli import main
+from resight.search.features import Features, save_features, side
+
+
+def run(
+    path: Path, *, noise: float, seed: int = 0, reverse: bool = False, gallery: int = 300, persons: int = 30
+) -> Path:
+    """Write a features file; more noise is a worse model. `reverse` lists the same queries the other way round."""
+    centres = np.random.default_rng(1).standard_normal((persons, 16))
+    rng = np.random.default_rng(seed)
+    sides = []
+    for count in (90, gallery):
+        who = np.arange(count) % persons
+        values = centres[who] + noise * rng.standard_normal((count, 16))
+        files = np.array([f"{row:04d}.jpg" for row in range(count)])
+        order = np.arange(count)[::-1] if reverse else np.arange(count)
+        sides.append(side(values[order], who[order], np.full(count, count), files[order]))
+    path.parent.mkdir(exist_ok=True)
+    save_features(path, Features(*sides))
+    return path
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    code = main(["compare", *map(str, words), "--resamples", "200"])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def row(out: str, name: str) -> list[str]:
+    return next(line.split() for line in out.splitlines() if line.split()[:1] == [name])
+
+
+def test_a_better_run_is_found_better(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    worse, better = run(tmp_path / "a.npz", noise=1.6), run(tmp_path / "b.npz", noise=0.9, seed=1)
+    code, out, err = said(capsys, worse, better)
+    assert (code, err) == (0, "")
+    for name in ("mAP", "Rank-1", "mINP"):
+        assert " ".join(row(out, name)[-3:]) == "B is better"
+    assert row(out, "mAP")[3].startswith("+")
+    _, out, _ = said(capsys, better, worse)
+    assert " ".join(row(out, "mAP")[-3:]) == "A is better"
+
+
+def test_equal_runs_are_undecided_whatever_the_order_of_their_queries(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, same = run(tmp_path / "a.npz", noise=1.2), run(tmp_path / "b.npz", noise=1.2, reverse=True)
+    code, out, _ = said(capsys, one, same)
+    assert code == 0
+    assert row(out, "mAP")[3] in {"+0.00%", "-0.00%"}
+    assert row(out, "mAP")[-2:] == ["1.0000", "undecided"]
+
+
+def test_a_gain_below_the_bar_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    worse, better = run(tmp_path / "a.npz", noise=1.6), run(tmp_path / "b.npz", noise=0.9)
+    assert said(capsys, worse, better, "--at-least", 0.01)[0] == 0
+    code, out, _ = said(capsys, worse, better, "--at-least", 0.9)
+    assert code == 1
+    assert "below the bar of +90.00%" in out
+    assert said(capsys, better, worse, "--at-least", 0)[0] == 1
+    assert said(capsys, worse, worse, "--at-least", 0)[0] == 0
+
+
+def test_scores_files_and_folders_are_compared_like_their_features(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = run(tmp_path / "a" / "features.npz", noise=1.6), run(tmp_path / "b" / "features.npz", noise=1.2)
+    _, plain, _ = said(capsys, first, second)
+    for path in (first, second):
+        assert main(["evaluate", str(path), "--json", str(path.parent / "scores.json"), "--resamples", "100"]) == 0
+    capsys.readouterr()
+    _, folders, _ = said(capsys, first.parent, second.parent)
+    _, files, _ = said(capsys, first.parent / "scores.json", second.parent / "scores.json")
+    first.unlink()
+    _, mixed, _ = said(capsys, first.parent, second)
+    assert row(plain, "mAP") == row(folders, "mAP") == row(files, "mAP") == row(mixed, "mAP")
+
+
+def test_other_queries_persons_or_galleries_are_no_fair_comparison(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = run(tmp_path / "a.npz", noise=1)
+    code, _, err = said(capsys, one, run(tmp_path / "b.npz", noise=1, gallery=200))
+    assert code == 2
+    assert "300 gallery pictures" in err
+    code, _, err = said(capsys, one, run(tmp_path / "c.npz", noise=1, persons=20))
+    assert code == 2
+    assert "other persons" in err
+    stranger = side(np.ones((2, 3)), np.array([1, 2]), np.array([1, 2]), np.array(["x.jpg", "0001.jpg"]))
+    save_features(tmp_path / "d.npz", Features(stranger, stranger))
+    code, _, err = said(capsys, one, tmp_path / "d.npz")
+    assert code == 2
+    assert "89 of the queries are in" in err
+
+
+def test_garbage_gets_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = run(tmp_path / "a.npz", noise=1)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.txt").write_text("no")
+    (tmp_path / "bad.json").write_text("{}")
+    for other, expected in (
+        ("none.npz", "does not exist"),
+        ("empty", "holds neither features.npz nor scores.json"),
+        ("text.txt", "file of another kind"),
+        ("bad.json", "has no 'queries'"),
+    ):
+        code, out, err = said(capsys, good, tmp_path / other)
+        assert (code, out) == (2, "")
+        assert expected in err
+        assert err.count("\n") == 1
+
+
+def test_another_protocol_than_the_scores_file_has_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run(tmp_path / "a.npz", noise=1)
+    words = ["evaluate", str(path), "--protocol", "occluded", "--json", str(tmp_path / "s.json"), "--resamples", "100"]
+    assert main(words) == 0
+    code, _, err = said(capsys, path, tmp_path / "s.json")
+    assert code == 2
+    assert "--protocol occluded" in err
+    assert said(capsys, path, tmp_path / "s.json", "--protocol", "occluded")[0] == 0

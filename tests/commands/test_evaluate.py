@@ -1,0 +1,162 @@
+"""`resight evaluate` as a user types it: scores, files, and one sentence for everything else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resight.cli import main
+from resight.commands.evaluate import Evaluate, evaluate
+from resight.errors import BadFeatures
+from resight.evaluate.protocols import PROTOCOLS
+from resight.search.features import Features, save_features, save_plain_features, side
+
+
+def features_file(path: Path, *, cameras: bool = True, persons: int = 8, noise: float = 1.0) -> Path:
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((persons, 12))
+    sides = [
+        side(
+            centres[np.arange(count) % persons] + noise * rng.standard_normal((count, 12)),
+            np.arange(count) % persons,
+            np.arange(count) // persons % 3 if cameras else None,
+            np.array([f"{count}/{row}.jpg" for row in range(count)]),
+        )
+        for count in (16, 160)
+    ]
+    save_features(path, Features(*sides))
+    return path
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    code = main(["evaluate", *map(str, words)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_scores_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = features_file(tmp_path / "features.npz")
+    code, out, err = said(capsys, path, "--json", tmp_path / "scores.json", "--resamples", 200)
+    assert (code, err) == (0, "")
+    content = json.loads((tmp_path / "scores.json").read_text())
+    for name, value in (("mAP", content["mean_ap"]), ("mINP", content["mean_inp"]), ("Rank-1", content["cmc"][0])):
+        assert any(line.split()[:2] == [name, f"{value:.1%}"] for line in out.splitlines()), name
+    assert "precision at hits" in out
+    assert "protocol market" in out
+    assert content["source"] == str(path)
+    assert "open_set" not in content
+
+
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
+def test_every_protocol_is_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str], protocol: str) -> None:
+    code, out, _ = said(capsys, features_file(tmp_path / "f.npz"), "--protocol", protocol, "--resamples", 100)
+    assert code == 0
+    assert f"protocol {protocol}: " in out
+
+
+def test_an_open_set_is_measured_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = features_file(tmp_path / "features.npz")
+    words = (path, "--open-set", "--false-match-rate", 0.01, "--json", tmp_path / "s.json", "--resamples", 100)
+    code, out, _ = said(capsys, *words)
+    assert code == 0
+    assert "Same person up to distance" in out
+    assert "too few" in out  # 16 queries cannot show a false alarm rate of 0.001
+    opened = json.loads((tmp_path / "s.json").read_text())["open_set"]
+    assert opened["threshold"]["false_rate"] == 0.01
+    assert [point["false_rate"] for point in opened["tar_at_far"]] == [0.1, 0.01, 0.001, 0.0001, 0.00001]
+    assert opened["tar_at_far"][-1]["true_rate"] is None
+    assert 0 <= opened["calibration"]["expected_error"] <= 1
+
+
+def test_the_same_seed_writes_the_same_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = features_file(tmp_path / "features.npz")
+    for name in ("one", "two"):
+        assert said(capsys, path, "--open-set", "--json", tmp_path / name, "--resamples", 100)[0] == 0
+    assert (tmp_path / "one").read_text() == (tmp_path / "two").read_text()
+
+
+def test_a_plain_folder_of_features_has_nothing_to_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_plain_features(tmp_path / "plain.npz", np.ones((2, 3), np.float32), np.array(["a", "b"]))
+    code, _, err = said(capsys, tmp_path / "plain.npz")
+    assert code == 2
+    assert "plain folder" in err
+    assert err.count("\n") == 1
+
+
+def test_unknown_cameras_are_refused_with_the_way_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = features_file(tmp_path / "features.npz", cameras=False)
+    code, _, err = said(capsys, path)
+    assert code == 2
+    assert "--protocol occluded" in err
+    assert said(capsys, path, "--protocol", "occluded", "--resamples", 100)[0] == 0
+
+
+def test_no_answered_query_is_no_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = side(np.ones((2, 3)), np.array([1, 2]), np.array([1, 1]))
+    save_features(tmp_path / "f.npz", Features(one, one))
+    code, out, err = said(capsys, tmp_path / "f.npz", "--json", tmp_path / "s.json")
+    assert (code, out) == (2, "")
+    assert "None of the 2 queries has a right answer" in err
+    assert not (tmp_path / "s.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["missing", "picture", "empty folder", "json"])
+def test_anything_else_is_told_which_three_are_expected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    place = tmp_path / "nothing"
+    if kind == "empty folder":
+        place.mkdir()
+    elif kind != "missing":
+        place = tmp_path / f"file.{'jpg' if kind == 'picture' else 'json'}"
+        place.write_text("{}")
+    code, out, err = said(capsys, place)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    for expected in ("features file (.npz)", "`sample`", "--truth"):
+        assert expected in err
+
+
+def test_label_maps_are_not_scored_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = said(capsys, tmp_path, "--truth", tmp_path)
+    assert code == 2
+    assert "yet" in err
+    code, _, err = said(capsys, features_file(tmp_path / "f.npz"), "--truth", tmp_path)
+    assert code == 2
+    assert "label maps" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--resamples", "3"), "at least 100"),
+        (("--false-match-rate", "1"), "between 0 and 1"),
+        (("--model", "baseline-lite"), "holds features already"),
+        (("--protocol", "markt"), "market"),
+        (("--json", "/proc/nowhere/scores.json"), "Could not write"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, str], expected: str
+) -> None:
+    code, _, err = said(capsys, features_file(tmp_path / "f.npz"), *words)
+    assert code == 2
+    assert expected in err
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = features_file(tmp_path / "f.npz")
+    path.write_bytes(path.read_bytes()[:3000])
+    code, _, err = said(capsys, path)
+    assert code == 2
+    assert "3000 bytes" in err
+
+
+def test_it_can_be_called_from_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(Evaluate(x=str(features_file(tmp_path / "f.npz")), resamples=100)) == 0
+    with pytest.raises(BadFeatures):
+        evaluate(Evaluate(x=str(tmp_path / "none.npz")))
+    assert "mAP" in capsys.readouterr().out
