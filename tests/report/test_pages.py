@@ -134,10 +134,20 @@ def test_each_picture_is_stored_once_and_said_in_words(report, pictures):
     assert sum(words.startswith("right") for words in said) == 8 * 3
 
 
+def test_no_rule_of_the_style_sheet_hides_the_pictures(report, pictures):
+    page, _ = render_page(report, pictures)
+    rules = re.findall(r"\.pic\{[^}]*\}", page)
+    assert rules
+    assert not any("background:" in rule or "background-image" in rule for rule in rules)
+
+
 def test_right_and_wrong_are_told_by_marks_too(report, pictures):
     page, _ = render_page(report, pictures)
-    assert len(re.findall(r'class="tile right"', page)) == len(re.findall(r'<use href="#yes"', page)) - 1
-    assert len(re.findall(r'class="tile wrong"', page)) == len(re.findall(r'<use href="#no"', page)) - 1
+    shapes = re.findall(r"^\.(right|wrong)\{.*--glyph:(polygon\([^;}]+)", page, flags=re.MULTILINE)
+    assert [name for name, _ in shapes] == ["right", "wrong"]
+    assert shapes[0][1] != shapes[1][1]
+    assert page.count('class="tile right"') == 4 * 3
+    assert page.count('class="tile wrong"') == 4 * 9
 
 
 def test_file_names_and_titles_cannot_become_html(report):

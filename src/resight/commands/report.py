@@ -14,8 +14,9 @@ from resight.data.images import read_picture
 from resight.errors import BadFeatures, BadPicture, BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName, rules_of
 from resight.evaluate.ranking import RankingScores, score_features
-from resight.evaluate.statistics import bootstrap_over_persons
+from resight.evaluate.score_file import intervals_of
 from resight.search.features import UNREADABLE, Features, load_features
+from resight.types import JUNK
 
 if TYPE_CHECKING:
     from resight.report.facts import ReportInput, Scores
@@ -99,7 +100,11 @@ def describe(
             "check persons and cameras with `resight data check`, or choose another --protocol."
         )
     features = searched(features, protocol)
-    counts = f"{len(features.query.persons):,} queries × {len(features.gallery.persons):,} gallery pictures"
+    gallery = features.gallery.persons
+    junk = int((gallery.astype(str) == str(JUNK)).sum())
+    counts = f"{len(features.query.persons):,} queries × {len(gallery) - junk:,} gallery pictures"
+    if junk:
+        counts += f" ({junk:,} junk pictures left out)"
     rules = rules_of(protocol)
     notes = list(notes)
     if rules.single_shot:
@@ -174,9 +179,7 @@ def _stored_root(path: Path) -> Path | None:
 def _scores(scores: RankingScores) -> Scores:
     from resight.report.facts import Scores
 
-    per_query = np.stack([scores.ap, scores.rank1], axis=1)
-    ends = bootstrap_over_persons(per_query, scores.persons, rng=np.random.default_rng(0))
-    intervals = [(float(low), float(high)) if np.isfinite(low) else None for low, high in ends]
+    ends = intervals_of(scores, rng=np.random.default_rng(0))  # the intervals that `resight evaluate` prints
     return Scores(
         mean_ap=scores.mean_ap,
         mean_ap_trapezoid=scores.mean_ap_trapezoid,
@@ -184,6 +187,6 @@ def _scores(scores: RankingScores) -> Scores:
         cmc=scores.cmc,
         answered=scores.answered,
         unanswerable=scores.unanswerable,
-        mean_ap_interval=intervals[0],
-        rank1_interval=intervals[1],
+        mean_ap_interval=ends.mean_ap if np.isfinite(ends.mean_ap).all() else None,
+        rank1_interval=ends.rank1 if np.isfinite(ends.rank1).all() else None,
     )
