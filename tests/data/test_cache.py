@@ -65,6 +65,12 @@ def test_a_full_disk_is_said_in_one_sentence_and_keeps_the_old_file(tmp_path: Pa
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_in_the_place_of_a_folder_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite, match="Could not write"), write_beside(tmp_path / "file" / "x") as partial:
+        partial.write_text("never")
+
+
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

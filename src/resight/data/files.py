@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from resight.errors import CannotWrite
@@ -34,4 +34,5 @@ def write_beside(path: Path) -> Iterator[Path]:
         raise CannotWrite(f"Could not write {path}: {reason}. {advice} another place.") from error
     finally:
         if not special:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):  # the error that is on its way says more
+                partial.unlink(missing_ok=True)
