@@ -44,7 +44,7 @@ class Check(SetOptions):
 
 def check(config: Check) -> int:
     """Print what the set holds and what was found; 1 when there is a problem, else 0."""
-    reid_set = config.open_set(config.dataset)
+    reid_set = config.reid_set(config.dataset)
     if config.quick:
         result = check_set(reid_set, pixels=False)
     else:

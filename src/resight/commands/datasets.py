@@ -25,7 +25,7 @@ class SetOptions:
     split_column: str | None = None
     """CSV list: column that says train, query, gallery or test; left out, `split` if there is one."""
 
-    def open_set(self, dataset: str) -> ReidSet:
+    def reid_set(self, dataset: str) -> ReidSet:
         """Open a folder, a CSV list or the word `sample` with these options; raises DatasetNotFound."""
         columns = Columns(
             path=self.path_column, person=self.person_column, camera=self.camera_column, split=self.split_column

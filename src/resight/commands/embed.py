@@ -47,7 +47,7 @@ def embed(config: Embed) -> int:
 
     torch.set_num_threads(config.threads)
     try:
-        reid_set = config.open_set(config.dataset)
+        reid_set = config.reid_set(config.dataset)
     except DatasetNotFound:
         pictures = plain_pictures(Path(config.dataset)) if config.layout is None else []
         if not pictures:
@@ -55,7 +55,7 @@ def embed(config: Embed) -> int:
         _embed_plain(config, pictures)
         return 0
     features = embed_set(reid_set, open_model(config.model))
-    save_features(config.out, features)
+    save_features(config.out, features, root=reid_set.root)
     counts = f"{len(features.query.features)} query and {len(features.gallery.features)} gallery pictures"
     print(f"{config.out}: {counts}, {features.gallery.features.shape[1]} numbers each.", file=sys.stderr)
     return 0

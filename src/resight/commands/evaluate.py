@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from resight.commands.datasets import SetOptions
 from resight.errors import BadFeatures, BadRecipe, DatasetNotFound, ResightError
 from resight.evaluate.open_set import OpenSet, Rate, evaluate_open_set
 from resight.evaluate.protocols import ProtocolName, pool_queries, rules_of
@@ -33,7 +34,7 @@ SHOWN_RANKS: Final = (1, 5, 10)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluate:
+class Evaluate(SetOptions):
     """Score a search: mAP by both definitions, mINP and CMC, each with its 95 % interval over persons.
 
     Equal distances score their expected value, queries without a right answer are in no mean but counted, and what
@@ -44,8 +45,6 @@ class Evaluate:
     """A features file (.npz), a data set's folder, or the word `sample`."""
     model: str | None = None
     """For a data set: a shipped name, a run folder or a weights file; left out, the default model."""
-    layout: str | None = None
-    """For a data set: its layout, when it cannot be told from the folder."""
     protocol: ProtocolName = "market"
     """Which gallery pictures count. market and cuhk03-np: not the query's person in its own camera. cuhk03: one drawn
     picture of each person. occluded: all. multi-query: as market, query pictures pooled by person and camera."""
@@ -116,10 +115,9 @@ def _features(config: Evaluate) -> tuple[Features, list[str]]:
 
 def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
     from resight.commands.embed import embed_set, open_model
-    from resight.data.reid_sets import find_set
 
     try:
-        reid_set = find_set(config.x, layout=config.layout)
+        reid_set = config.reid_set(config.x)
     except DatasetNotFound as error:
         raise DatasetNotFound(f"{error} ({EXPECTED}.)") from error
     for split in ("query", "gallery"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from resight.commands.datasets import SetOptions
 from resight.data.images import read_picture
 from resight.errors import BadFeatures, BadPicture, BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName, rules_of
@@ -28,7 +29,7 @@ HEADS_NOTE: Final = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class Report(SetOptions):
     """Show how well a search works: scores, curves and the worst queries in one HTML file that needs no network.
 
     Right and wrong are shown by colour and by mark. A features file names pictures; they are looked for in --images,
@@ -147,21 +148,20 @@ def _open(config: Report) -> _Source:
     path = Path(config.x)
     if config.images is not None and not config.images.is_dir():
         raise DatasetNotFound(f"--images names {config.images}, which is no folder; name the data set's folder.")
-    if path.suffix == ".npz" or path.is_file():
+    if path.suffix == ".npz" or (path.is_file() and path.suffix != ".csv"):
         features = load_features(path)
         beside = tuple(folder for folder in (_stored_root(path), path.parent) if folder is not None)
         return _Source(
             features, path.name, "not named in the file", beside if config.images is None else (config.images,)
         )
-    if config.x != "sample" and not path.is_dir():
+    if config.x != "sample" and not path.is_dir() and path.suffix != ".csv":
         raise DatasetNotFound(
             f"There is no {config.x}: name a features file (.npz), a data set's folder, or the word `sample`."
         )
     from resight.commands.embed import embed_set, open_model
-    from resight.data.reid_sets import find_set
     from resight.model import DEFAULT_MODEL
 
-    reid_set = find_set(config.x)
+    reid_set = config.reid_set(config.x)
     features = embed_set(reid_set, open_model(config.model))
     name = config.x if config.x == "sample" else reid_set.root.resolve().name
     return _Source(features, name, config.model or DEFAULT_MODEL, (reid_set.root,))

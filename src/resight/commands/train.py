@@ -44,7 +44,7 @@ class TrainEmbedder(SetOptions):
 def train_embedder(config: TrainEmbedder) -> int:
     """Train, with one progress line on stderr; prints the path of the weights."""
     recipe = _recipe(config)
-    crops = list(config.open_set(config.data).crops("train"))
+    crops = list(config.reid_set(config.data).crops("train"))
     import torch
 
     from resight.train.embedder import Run

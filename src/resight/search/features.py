@@ -72,10 +72,15 @@ def load_features(path: Path | str) -> Features:
     return features
 
 
-def save_features(path: Path | str, features: Features) -> None:
-    """Write the features file that `load_features` reads; an older file stays until the new one is complete."""
+def save_features(path: Path | str, features: Features, *, root: Path | None = None) -> None:
+    """Write the features file that `load_features` reads; an older file stays until the new one is complete.
+
+    `root` is the folder that file names are relative to; a report finds the pictures by it.
+    """
     check_features(features)
     arrays: dict[str, NDArray[np.generic]] = {"metric": np.array(features.metric)}
+    if root is not None:
+        arrays["root"] = np.array(str(root.absolute()))
     for name, side in zip(SIDES, (features.query, features.gallery), strict=True):
         arrays |= {
             f"{name}_features": side.features,
