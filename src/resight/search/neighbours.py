@@ -22,13 +22,13 @@ from resight.errors import BadFeatures
 
 TILE: Final = 1024
 """Rows and columns of one tile: 4 MiB of distances, which stay in the processor's cache while they are looked at."""
+STRIP: Final = 128
+"""Rows of a tile that are looked at together: half a MiB, nearer to the processor still."""
 NOISE: Final = 8e-6
 """Distances that differ by less, over the largest squared length, are looked at again in float64 (ten times the error
 seen in float32 products of width 2048)."""
 FLAT: Final = 1e-12
 """Half squared distances up to here are rounding: such features are equal."""
-FIT: Final = (1e-18, 1e30)
-"""Sums of squares that float32 holds well."""
 SPARE: Final = 64
 """How many neighbours beyond the k-th are kept where float32 cannot tell them apart."""
 PAIRS_AT_ONCE: Final = 512
@@ -55,11 +55,12 @@ class Points:
         np.subtract(rows[:, -2], tile, out=tile)
         return np.add(tile, rows[:, -2:-1], out=tile)
 
-    def mirrored(self, start: int) -> NDArray[np.float32]:
+    def mirrored(self, start: int, out: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the rows from `start` are multiplied with: the feature negated, 1, and half its squared length."""
-        left = -self.rows[start : start + TILE]
+        rows = self.rows[start : start + TILE]
+        left = np.negative(rows, out=out[: len(rows)])
         left[:, -2] = 1
-        left[:, -1] = self.rows[start : start + TILE, -2]
+        left[:, -1] = rows[:, -2]
         return left
 
     def halves(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -152,21 +153,18 @@ def nearest(points: Points, k: int, *, look: Look) -> Neighbours:
 
     `look` sees the tiles on and above the diagonal, in order; what it does not need it ignores.
     """
-    count = len(points.rows)
-    found = _Found(points, min(k, count))
-    farthest = np.zeros(count, dtype=np.float32)
-    buffer = np.empty(min(TILE, count) ** 2, dtype=np.float32)
+    count, width = points.rows.shape
+    found, height = _Found(points, min(k, count)), min(TILE, count)
+    mirror = np.empty((height, width), dtype=np.float32)
+    buffer = np.empty(height * height, dtype=np.float32)
     for start in range(0, count, TILE):
-        left = points.mirrored(start)
+        left = points.mirrored(start, mirror)
         for other in range(start, count, TILE):
             tile = points.tile(start, other, left, buffer)
-            rows, columns = farthest[start : start + TILE], farthest[other : other + TILE]
-            np.maximum(rows, tile.max(axis=1), out=rows)
-            np.maximum(columns, tile.max(axis=0), out=columns)
             found.take(tile, start, other)
             look(start, other, tile)
     order, halves = found.sorted()
-    return Neighbours(order, halves, farthest)
+    return Neighbours(order, halves, found.farthest)
 
 
 class _Found:
@@ -176,6 +174,7 @@ class _Found:
         self.points, self.k = points, k
         self.noise = np.float32(max(NOISE * 2 * points.rows[:, -2].max(), FLAT))
         self.limits = np.full(len(points.rows), np.inf, dtype=np.float32)  # a neighbour must be this near
+        self.farthest = np.zeros(len(points.rows), dtype=np.float32)
         self.lists: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
         self.fresh = 0
 
@@ -185,10 +184,18 @@ class _Found:
         row_limits, column_limits = self.limits[start : start + height], self.limits[other : other + width]
         if start == 0:  # the first tile that these pictures meet
             np.minimum(column_limits, _kth_at_most(tile, self.k) + self.noise, out=column_limits)
-        near = tile <= row_limits[:, None]
-        if start != other:
-            near |= tile <= column_limits
-        rows, columns = np.divmod(np.flatnonzero(near), width)
+        places = []
+        for at in range(0, height, STRIP):
+            strip = tile[at : at + STRIP]
+            far_rows, far_columns = self.farthest[start + at :][: len(strip)], self.farthest[other : other + width]
+            np.maximum(far_rows, strip.max(axis=1), out=far_rows)
+            np.maximum(far_columns, strip.max(axis=0), out=far_columns)
+            near = strip <= row_limits[at : at + STRIP, None]
+            if start != other:
+                near |= strip <= column_limits
+            places.append(np.flatnonzero(near) + at * width)
+        flat = np.concatenate(places)
+        rows, columns = flat // width, flat % width
         halves = np.maximum(tile[rows, columns], 0)
         mine = (halves <= row_limits[rows]) & (rows + start != columns + other)
         self._note(rows[mine] + start, columns[mine] + other, halves[mine])
@@ -283,7 +290,7 @@ def _unit(features: NDArray[np.float32]) -> NDArray[np.float64]:
 def _lengths(features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Length of each row; squares that float32 could not hold are summed in float64."""
     squares = np.einsum("nd,nd->n", features, features).astype(np.float64)
-    odd = ~((squares > FIT[0]) & (squares < FIT[1]))
+    odd = ~((squares > 1e-18) & (squares < 1e30))
     squares[odd] = np.square(features[odd], dtype=np.float64).sum(axis=1)
     return np.asarray(np.sqrt(squares))
 
