@@ -89,9 +89,11 @@ ROWS: Final[dict[str, list[tuple[str, list[Cell]]]]] = {
         for label, file, key in (
             ("evaluate, from a matrix", "evaluate_speed.json", "resight_matrix"),
             ("evaluate, from features", "evaluate_speed.json", "resight_features"),
-            ("the same, torchreid (Cython)", "evaluate_speed.json", "torchreid_cython"),
-            ("the same, torchreid (Python)", "evaluate_speed.json", "torchreid_python"),
+            ("(the matrix product alone)", "evaluate_speed.json", "product"),
+            ("evaluate, from a matrix, torchreid (Cython)", "evaluate_speed.json", "torchreid_cython"),
+            ("evaluate, from a matrix, torchreid (Python)", "evaluate_speed.json", "torchreid_python"),
             ("re-rank", "rerank_speed.json", "resight"),
+            ("(half of the square of products alone)", "rerank_speed.json", "product"),
             ("re-rank, torchreid", "rerank_speed.json", "torchreid"),
         )
     ],
@@ -116,7 +118,7 @@ def _look_up(results: Path, cell: Cell) -> str:
         found = json.loads((results / cell.file).read_text(encoding="utf-8"))
         for key in cell.key.split("."):
             found = found[int(key)] if isinstance(found, list) else found[key]
-    except (FileNotFoundError, KeyError, IndexError):
+    except (FileNotFoundError, KeyError, IndexError, TypeError):
         return MISSING
     return MISSING if found is None else cell.write(found)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from resight.cli import main
 from resight.search.features import load_features
@@ -54,7 +55,8 @@ def test_a_run_folder_holds_everything_and_its_model_embeds(
         "model.safetensors",
     }
     out = tmp_path / "features.npz"
-    assert main(["embed", str(people), "--model", str(run), "--out", str(out)]) == 0
+    assert main(["embed", str(people), "--model", str(run), "--out", str(out), "--threads", "2"]) == 0
+    assert torch.get_num_threads() == 1
     features = load_features(out)
     assert features.query.features.dtype == np.float32
     assert len(features.query.files) == len(list((people / "query").iterdir()))

@@ -35,26 +35,27 @@ class Embed(SetOptions):
     """The features file."""
     model: str | None = None
     """A shipped name, a run folder or a weights file; left out, the default model."""
-    threads: int = 2
-    """Threads of torch."""
+    threads: int | None = None
+    """Threads of torch; left out, one per core."""
 
 
 def embed(config: Embed) -> int:
     """Write the features file; says on stderr what it holds."""
     import sys
 
-    import torch
+    from resight.train.resources import torch_threads
 
-    torch.set_num_threads(config.threads)
     try:
         reid_set = config.reid_set(config.dataset)
     except DatasetNotFound:
         pictures = plain_pictures(Path(config.dataset)) if config.layout is None else []
         if not pictures:
             raise
-        _embed_plain(config, pictures)
+        with torch_threads(config.threads):
+            _embed_plain(config, pictures)
         return 0
-    features = embed_set(reid_set, open_model(config.model))
+    with torch_threads(config.threads):
+        features = embed_set(reid_set, open_model(config.model))
     save_features(config.out, features, root=reid_set.root)
     counts = f"{len(features.query.features)} query and {len(features.gallery.features)} gallery pictures"
     print(f"{config.out}: {counts}, {features.gallery.features.shape[1]} numbers each.", file=sys.stderr)

@@ -45,18 +45,16 @@ def train_embedder(config: TrainEmbedder) -> int:
     """Train, with one progress line on stderr; prints the path of the weights."""
     recipe = _recipe(config)
     crops = list(config.reid_set(config.data).crops("train"))
-    import torch
-
     from resight.train.embedder import Run
     from resight.train.pictures import load_training_set, split_persons
+    from resight.train.resources import torch_threads
 
-    if config.threads or "WORLD_SIZE" in os.environ:
-        torch.set_num_threads(config.threads or 1)
     _keep_recipe(config.out, recipe)
     learn, held_out = split_persons(crops, recipe.validation_persons)
     with bar("decoding", total=len(learn)) as told:
         data = load_training_set(learn, recipe, told)
-    with bar("training", total=None) as told:
+    threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
+    with torch_threads(threads), bar("training", total=None) as told:
         watch = _Watch(told, held_out, config.out)
         run = Run(config.out, recipe, data, watch=watch)
         weights = run.train()
