@@ -1,7 +1,7 @@
 """Speed and memory of re-ranking beside a bare matrix product and torchreid's function.
 
     python benchmarks/rerank_speed.py                    # Market-1501's size, torchreid once
-    python benchmarks/rerank_speed.py --size msmt17      # MSMT17's size, no peer: it would need some 200 GB
+    python benchmarks/rerank_speed.py --size msmt17      # MSMT17's size, resight alone: torchreid needs some 200 GB
     python benchmarks/rerank_speed.py --estimate         # minutes that MSMT17's size would take, from a tenth of it
 
 Made-up features (persons, cameras, noise, distractors; from a seed) of 2,048 numbers. Each run has its own process;
@@ -160,7 +160,8 @@ def in_own_process(kind: str, size: str, options: argparse.Namespace, result: Pa
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run each kind `--rounds` times in turn and torchreid once."""
     result = folder / "resight.npy" if options.peer else None
-    runs: dict[str, list[dict[str, float]]] = {"product": [], "resight": []}
+    kinds = ("resight",) if options.size == "msmt17" else ("product", "resight")
+    runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
     for _ in range(options.rounds):
         for kind, found in runs.items():
             found.append(in_own_process(kind, options.size, options, result if kind == "resight" else None))
@@ -171,9 +172,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         runs["torchreid"] = [in_own_process("torchreid", options.size, options, result)]
     medians = {kind: {k: statistics.median(one[k] for one in all_) for k in all_[0]} for kind, all_ in runs.items()}
     cpu = {kind: found["cpu_seconds"] for kind, found in medians.items()}
-    pairs = zip(runs["resight"], runs["product"], strict=True)
+    pairs = zip(runs["resight"], runs.get("product", []), strict=False)
     over = [a["cpu_seconds"] / b["cpu_seconds"] for a, b in pairs]
-    ratios = {"resight_over_product": statistics.median(over)}
+    ratios = {"resight_over_product": statistics.median(over)} if over else {}
     if options.peer:
         ratios["torchreid_over_resight"] = cpu["torchreid"] / cpu["resight"]
         ratios["torchreid_memory_over_resight"] = (
