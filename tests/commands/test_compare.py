@@ -119,6 +119,14 @@ def test_garbage_gets_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("bar", ["nan", "5"])
+def test_a_bar_that_no_gain_can_reach_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], bar: str) -> None:
+    path = run(tmp_path / "a.npz", noise=1)
+    code, _, err = said(capsys, path, path, "--at-least", bar)
+    assert code == 2
+    assert "between -1 and 1" in err
+
+
 def test_another_protocol_than_the_scores_file_has_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from resight.cli import main
 from resight.commands.evaluate import Evaluate, evaluate
@@ -132,7 +134,8 @@ def test_label_maps_are_not_scored_yet(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--resamples", "3"), "at least 100"),
+        (("--resamples", "3"), "give 100 to 1,000,000"),
+        (("--seed", "-1"), "The seed is -1"),
         (("--false-match-rate", "1"), "between 0 and 1"),
         (("--model", "baseline-lite"), "holds features already"),
         (("--protocol", "markt"), "market"),
@@ -160,3 +163,50 @@ def test_it_can_be_called_from_python(tmp_path: Path, capsys: pytest.CaptureFixt
     with pytest.raises(BadFeatures):
         evaluate(Evaluate(x=str(tmp_path / "none.npz")))
     assert "mAP" in capsys.readouterr().out
+
+
+class NameModel:
+    """Stands for a trained model: embeds a picture by the person in its file name, and its camera a little."""
+
+    def embed(self, paths: Sequence[Path], *, told: object = None) -> np.ndarray:
+        rows = []
+        for path in paths:
+            person, camera = int(path.name[:4]), int(path.name[6])
+            rng = np.random.default_rng([person, camera, path.parent.name == "query"])
+            rows.append(np.eye(8)[person % 8] + 0.3 * rng.standard_normal(8))
+        return np.array(rows, dtype=np.float32)
+
+
+def market(root: Path, *, hand_drawn: bool) -> Path:
+    for folder, cameras in (("query", (1,)), ("bounding_box_test", (1, 2, 3)), ("bounding_box_train", (1, 2))):
+        (root / folder).mkdir(parents=True)
+        for person in range(1, 7):
+            for camera in cameras:
+                Image.new("RGB", (8, 16)).save(root / folder / f"{person:04d}_c{camera}s1_000001_00.jpg")
+    if hand_drawn:
+        (root / "gt_bbox").mkdir()
+        for name in ("0001_c1s1_000007_00.jpg", "0001_c2s1_000007_00.jpg", "0002_c1s1_000009_00.jpg", "Thumbs.db"):
+            (root / "gt_bbox" / name).write_bytes(b"")
+    return root
+
+
+def test_a_data_set_is_embedded_with_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[str | None] = []
+    monkeypatch.setattr("resight.commands.embed.open_model", lambda name: named.append(name) or NameModel())
+    code, out, _ = said(capsys, market(tmp_path / "m", hand_drawn=False), "--model", "mine", "--resamples", 100)
+    assert (code, named) == (0, ["mine"])
+    assert "6 queries × 18 gallery pictures, 6 queries answered" in out
+
+
+def test_hand_drawn_boxes_are_pooled_with_the_queries_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resight.commands.embed.open_model", lambda _: NameModel())
+    words = ("--protocol", "multi-query", "--resamples", 100)
+    _, out, _ = said(capsys, market(tmp_path / "with", hand_drawn=True), *words)
+    assert "2 pictures of gt_bbox were pooled" in out  # the queries' persons in the queries' camera
+    _, out, _ = said(capsys, market(tmp_path / "without", hand_drawn=False), *words)
+    assert "gt_bbox" not in out
+    assert "6 queries were pooled into 6" in out

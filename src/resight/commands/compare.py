@@ -13,7 +13,7 @@ from resight.errors import BadFeatures, BadRecipe
 from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.ranking import score_features
 from resight.evaluate.score_file import QueryScores, query_scores, read_query_scores
-from resight.evaluate.statistics import PairedDifference, paired_difference
+from resight.evaluate.statistics import PairedDifference, check_chance, paired_difference
 from resight.search.features import load_features
 
 FINDINGS: Final = 1
@@ -45,8 +45,9 @@ class Compare:
 
 def compare(config: Compare) -> int:
     """Print the table; 1 when the gain is below the bar."""
-    if config.resamples < 100:
-        raise BadRecipe(f"--resamples is {config.resamples}; an interval needs at least 100, better 2000.")
+    check_chance(seed=config.seed, resamples=config.resamples)
+    if config.at_least is not None and not -1 <= config.at_least <= 1:
+        raise BadRecipe(f"--at-least is {config.at_least:g}; give a share between -1 and 1: 0.01 is one point of mAP.")
     first, second = (_scores_of(path, config) for path in (config.a, config.b))
     order = _same_queries(first, second, config)
     found: dict[str, PairedDifference] = {}

@@ -16,6 +16,7 @@ from resight.evaluate.open_set import OpenSet, Rate, evaluate_open_set
 from resight.evaluate.protocols import ProtocolName, pool_queries, rules_of
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import Intervals, intervals_of, write_scores
+from resight.evaluate.statistics import check_chance
 from resight.search.features import Features, load_features, side
 from resight.types import Side
 
@@ -64,8 +65,7 @@ class Evaluate(SetOptions):
 
 def evaluate(config: Evaluate) -> int:
     """Print the scores and write the scores file."""
-    if config.resamples < 100:
-        raise BadRecipe(f"--resamples is {config.resamples}; an interval needs at least 100, better 2000.")
+    check_chance(seed=config.seed, resamples=config.resamples)
     if not 0 < config.false_match_rate < 1:
         raise BadRecipe(f"--false-match-rate is {config.false_match_rate:g}; give a share between 0 and 1.")
     features, notes = _features(config)

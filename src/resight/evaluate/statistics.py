@@ -16,9 +16,11 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from resight.errors import BadFeatures
+from resight.errors import BadFeatures, BadRecipe
 
 RESAMPLES: Final = 2000
+FEWEST: Final = 100
+MOST: Final = 1_000_000
 FLIPS: Final = 10_000
 AT_ONCE: Final = 250
 """Resamples drawn together: some ten MB for a thousand persons."""
@@ -61,6 +63,14 @@ class SeedSpread:
     high: float
     """Ends of the 95 % interval of the mean over seeds (Student's t); NaN with one seed."""
     seeds: int
+
+
+def check_chance(*, seed: int, resamples: int) -> None:
+    """Raise BadRecipe for a seed or a number of resamples that no interval can stand on."""
+    if seed < 0:
+        raise BadRecipe(f"The seed is {seed}; give 0 or a larger whole number.")
+    if not FEWEST <= resamples <= MOST:
+        raise BadRecipe(f"{resamples:,} resamples make no useful interval; give {FEWEST} to {MOST:,}, best 2,000.")
 
 
 def person_sums(values: Float[np.ndarray, "Q K"], persons: Shaped[np.ndarray, " Q"]) -> PersonSums:
