@@ -150,6 +150,23 @@ def test_options_that_make_no_sense_are_refused(
     assert expected in err
 
 
+def test_a_closed_pipe_does_not_lose_the_scores_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("resight.commands.evaluate._print", closed)
+    with pytest.raises(BrokenPipeError):
+        evaluate(Evaluate(x=str(features_file(tmp_path / "f.npz")), resamples=100, json=tmp_path / "s.json"))
+    assert json.loads((tmp_path / "s.json").read_text())["answered"] == 16
+
+
+def test_a_full_disk_does_not_hide_the_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = said(capsys, features_file(tmp_path / "f.npz"), "--json", tmp_path, "--resamples", 100)
+    assert code == 2
+    assert "mAP" in out
+    assert "Could not write" in err
+
+
 def test_a_truncated_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = features_file(tmp_path / "f.npz")
     path.write_bytes(path.read_bytes()[:3000])

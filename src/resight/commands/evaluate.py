@@ -79,19 +79,13 @@ def evaluate(config: Evaluate) -> int:
     intervals = intervals_of(scores, rng=np.random.default_rng(config.seed), resamples=config.resamples)
     opened = _open_set(features, config) if config.open_set else None
     notes += _notes(features, scores, config)
-    _print(scores, intervals, opened, len(features.gallery.persons), notes)
-    if config.json is not None:
-        about: dict[str, object] = {
-            "metric": features.metric,
-            "source": config.x,
-            "model": config.model,
-            "resamples": config.resamples,
-            "seed": config.seed,
-            "notes": notes,
-        }
-        if opened is not None:
-            about["open_set"] = dataclasses.asdict(opened)
-        write_scores(config.json, scores, intervals, gallery=len(features.gallery.persons), about=about)
+    gallery = len(features.gallery.persons)
+    try:
+        if config.json is not None:
+            about = _about(config, features, opened, notes)
+            write_scores(config.json, scores, intervals, gallery=gallery, about=about)
+    finally:  # a full disk does not hide the scores, and a closed pipe does not lose the file
+        _print(scores, intervals, opened, gallery, notes)
     return 0
 
 
@@ -151,6 +145,20 @@ def _more_query_pictures(reid_set: ReidSet, query: Side, model: Model) -> Side |
     return side(rows, np.array(persons), np.array(cameras), np.array([path.name for path in paths]))
 
 
+def _about(config: Evaluate, features: Features, opened: OpenSet | None, notes: list[str]) -> dict[str, object]:
+    about: dict[str, object] = {
+        "metric": features.metric,
+        "source": config.x,
+        "model": config.model,
+        "resamples": config.resamples,
+        "seed": config.seed,
+        "notes": notes,
+    }
+    if opened is not None:
+        about["open_set"] = dataclasses.asdict(opened)
+    return about
+
+
 def _notes(features: Features, scores: RankingScores, config: Evaluate) -> list[str]:
     notes = [f"protocol {config.protocol}: {rules_of(config.protocol).summary}"]
     if rules_of(config.protocol).single_shot:
@@ -204,7 +212,7 @@ def _print_open_set(console: Console, opened: OpenSet) -> None:
     chosen, fitted = opened.threshold, opened.calibration
     console.print(
         f"Same person up to distance {_number(chosen.threshold)}: {_share(chosen.true_rate)} of the right pairs pass "
-        f"and {chosen.false_rate:g} of the wrong ones."
+        f"and at most {chosen.false_rate:g} of the wrong ones."
     )
     console.print(
         f"Probability of one person: calibration error {_number(fitted.expected_error)}, log loss "
