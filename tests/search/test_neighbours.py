@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from resight.errors import BadFeatures
 from resight.search import neighbours
-from resight.search.neighbours import SPARE, as_points, nearest, tile_count
+from resight.search.neighbours import SPARE, nearest, tile_count
+from resight.search.points import as_points
 from slow_rerank import crowd, slow_order
 
 

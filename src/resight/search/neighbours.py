@@ -1,9 +1,7 @@
 """The nearest neighbours of every picture among all pictures, exact, without a matrix of all distances.
 
-Distances are squared Euclidean between features of length 1 (a feature of zeros stays zeros). They are computed tile by
-tile in float32 on features shifted to their common mean, which moves no distance and keeps small ones precise; each
-pair is computed once and serves both ends. Where float32 cannot tell which of two neighbours comes first, float64
-does; neighbours that agree to twelve digits come in file order.
+Distances are computed tile by tile in float32; each pair is computed once and serves both ends. Where float32 cannot
+tell which of two neighbours comes first, float64 does; neighbours that agree to twelve digits come in file order.
 Differs from a sort of each row: a tile leaves behind only what beats the row's k-th best so far, so memory is O(N k).
 Limit: of more than 64 pictures that are equally near as far as float32 can tell, the first in file order are kept.
 Proof: tests/search/test_neighbours.py; benchmarks/rerank_speed.py.
@@ -11,14 +9,14 @@ Proof: tests/search/test_neighbours.py; benchmarks/rerank_speed.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resight.errors import BadFeatures
+from resight.search.points import Points
 
 TILE: Final = 1536
 """Rows and columns of one tile: large enough for a fast product, 9 MiB of distances."""
@@ -31,61 +29,6 @@ FLAT: Final = 1e-12
 """Half squared distances up to here are rounding: such features are equal."""
 SPARE: Final = 64
 """How many neighbours beyond the k-th are kept where float32 cannot tell them apart."""
-PAIRS_AT_ONCE: Final = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Points:
-    """Queries, then gallery, as points whose distances a single matrix product gives."""
-
-    query: NDArray[np.float32]
-    """Q D, as given."""
-    gallery: NDArray[np.float32]
-    """G D, as given."""
-    rows: NDArray[np.float32]
-    """N D+2: the feature of length 1 less the mean of all, half its squared length, and 1."""
-
-    def tile(self, start: int, other: int, left: NDArray[np.float32], out: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Half the squared distances of the rows from `start` to those from `other`, a view of `out`."""
-        rows, columns = self.rows[start : start + TILE], self.rows[other : other + TILE]
-        tile = out[: len(rows) * len(columns)].reshape(len(rows), len(columns))
-        if start != other:
-            return np.matmul(left, columns.T, out=tile)
-        np.matmul(rows[:, :-2], rows[:, :-2].T, out=tile)  # a product with itself costs half
-        np.subtract(rows[:, -2], tile, out=tile)
-        return np.add(tile, rows[:, -2:-1], out=tile)
-
-    def mirrored(self, start: int, out: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the rows from `start` are multiplied with: the feature negated, 1, and half its squared length."""
-        rows = self.rows[start : start + TILE]
-        left = np.negative(rows, out=out[: len(rows)])
-        left[:, -2] = 1
-        left[:, -1] = rows[:, -2]
-        return left
-
-    def halves(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Half the squared distance of each pair rows[i], columns[i]."""
-        found = np.empty(len(rows), dtype=np.float32)
-        for at in _chunks(len(rows)):
-            apart = self.rows[rows[at], :-2]
-            apart -= self.rows[columns[at], :-2]
-            found[at] = np.einsum("nd,nd->n", apart, apart) / 2
-        return found
-
-    def exact_halves(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The same in float64 from the features as given, to twelve digits."""
-        found = np.empty(len(rows), dtype=np.float64)
-        for at in _chunks(len(rows)):
-            apart = _unit(self._given(rows[at])) - _unit(self._given(columns[at]))
-            found[at] = np.square(apart).sum(axis=1) / 2
-        return np.round(found, 12)
-
-    def _given(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        given = np.empty((len(rows), self.query.shape[1]), dtype=np.float32)
-        asks = rows < len(self.query)
-        given[asks] = self.query[rows[asks]]
-        given[~asks] = self.gallery[rows[~asks] - len(self.query)]
-        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,44 +41,6 @@ class Neighbours:
     """N k: half their squared distances."""
     farthest: NDArray[np.float32]
     """N: half the squared distance to the picture that is farthest of all."""
-
-
-def as_points(query: NDArray[np.float32], gallery: NDArray[np.float32]) -> Points:
-    """Check two sides of features (Q D, G D) and lay them out for `nearest`; takes one copy of both.
-
-    Raises BadFeatures for no rows, unequal widths, and a row with NaN or infinite values, named.
-    """
-    if query.ndim != 2 or gallery.ndim != 2 or 0 in query.shape or 0 in gallery.shape:
-        raise BadFeatures(
-            f"Features are {query.shape} for the queries and {gallery.shape} for the gallery; each side needs at least "
-            "one row of numbers."
-        )
-    if query.shape[1] != gallery.shape[1]:
-        raise BadFeatures(
-            f"Query features are {query.shape[1]} wide and gallery features {gallery.shape[1]}; embed both with one "
-            "model."
-        )
-    width = query.shape[1]
-    rows = np.empty((len(query) + len(gallery), width + 2), dtype=np.float32)
-    middle = np.zeros(width, dtype=np.float32)
-    for name, side, first in (("query", query, 0), ("gallery", gallery, len(query))):
-        for start in range(0, len(side), TILE):
-            some = side[start : start + TILE]
-            lengths = _lengths(some)
-            if not np.isfinite(lengths).all():
-                row = start + int(np.isfinite(lengths).argmin())
-                raise BadFeatures(f"{name} features row {row} holds NaN or infinite values; embed that picture again.")
-            unit = rows[first + start : first + start + len(some), :width]
-            scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-            np.multiply(some, scale[:, None], out=unit, casting="same_kind")
-            middle += unit.sum(axis=0)
-    middle /= len(rows)
-    for start in range(0, len(rows), TILE):
-        some = rows[start : start + TILE, :width]
-        some -= middle
-        rows[start : start + TILE, width] = np.einsum("nd,nd->n", some, some) / 2
-    rows[:, width + 1] = 1
-    return Points(query, gallery, rows)
 
 
 Look = Callable[[int, int, NDArray[np.float32]], None]
@@ -153,14 +58,19 @@ def nearest(points: Points, k: int, *, look: Look) -> Neighbours:
 
     `look` sees the tiles on and above the diagonal, in order; what it does not need it ignores.
     """
-    count, width = points.rows.shape
+    count = len(points)
     found, height = _Found(points, min(k, count)), min(TILE, count)
-    mirror = np.empty((height, width), dtype=np.float32)
+    left, right = np.empty((2, height, len(points.middle) + 2), dtype=np.float32)
     buffer = np.empty(height * height, dtype=np.float32)
     for start in range(0, count, TILE):
-        left = points.mirrored(start, mirror)
+        rows = points.mirrored(start, left)
         for other in range(start, count, TILE):
-            tile = points.tile(start, other, left, buffer)
+            columns = rows if other == start else points.panel(other, right)
+            tile = buffer[: len(rows) * len(columns)].reshape(len(rows), len(columns))
+            if other == start:
+                _within(rows, tile)
+            else:
+                np.matmul(rows, columns.T, out=tile)
             found.take(tile, start, other)
             look(start, other, tile)
     order, halves = found.sorted()
@@ -172,9 +82,9 @@ class _Found:
 
     def __init__(self, points: Points, k: int) -> None:
         self.points, self.k = points, k
-        self.noise = np.float32(max(NOISE * 2 * points.rows[:, -2].max(), FLAT))
-        self.limits = np.full(len(points.rows), np.inf, dtype=np.float32)  # a neighbour must be this near
-        self.farthest = np.zeros(len(points.rows), dtype=np.float32)
+        self.noise = np.float32(max(NOISE * 2 * points.half_squares.max(), FLAT))
+        self.limits = np.full(len(points), np.inf, dtype=np.float32)  # a neighbour must be this near
+        self.farthest = np.zeros(len(points), dtype=np.float32)
         self.lists: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
         self.fresh = 0
 
@@ -258,6 +168,13 @@ class _Found:
         )
 
 
+def _within(rows: NDArray[np.float32], tile: NDArray[np.float32]) -> None:
+    """Half the squared distances among mirrored points: a product with itself costs half of one with others."""
+    np.matmul(rows[:, :-2], rows[:, :-2].T, out=tile)
+    np.subtract(rows[:, -1], tile, out=tile)
+    np.add(tile, rows[:, -1:], out=tile)
+
+
 def _kth_at_most(tile: NDArray[np.float32], k: int) -> NDArray[np.float32]:
     """A bound on the k-th smallest of each column, quickly: the k-th smallest of the minima of 4 k groups."""
     if len(tile) < k:
@@ -277,24 +194,3 @@ def _keys(rows: NDArray[np.int32], halves: NDArray[np.float32]) -> NDArray[np.in
 def _places(rows: NDArray[np.int32]) -> NDArray[np.intp]:
     """How many entries of the same row stand before each entry; rows must be sorted."""
     return np.arange(len(rows)) - np.searchsorted(rows, rows)
-
-
-def _unit(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Rows at length 1 in float64; zeros stay zeros."""
-    wide = features.astype(np.float64)
-    lengths = np.sqrt(np.einsum("nd,nd->n", wide, wide))
-    wide /= np.where(lengths > 0, lengths, 1)[:, None]
-    return wide
-
-
-def _lengths(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Length of each row; squares that float32 could not hold are summed in float64."""
-    squares = np.einsum("nd,nd->n", features, features).astype(np.float64)
-    odd = ~((squares > 1e-18) & (squares < 1e30))
-    squares[odd] = np.square(features[odd], dtype=np.float64).sum(axis=1)
-    return np.asarray(np.sqrt(squares))
-
-
-def _chunks(count: int) -> Iterator[slice]:
-    for start in range(0, count, PAIRS_AT_ONCE):
-        yield slice(start, start + PAIRS_AT_ONCE)

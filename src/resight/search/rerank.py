@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from resight.errors import BadRecipe
-from resight.search.neighbours import FLAT, Neighbours, Points, as_points, nearest, tile_count
+from resight.search.neighbours import FLAT, Neighbours, nearest, tile_count
+from resight.search.points import Points, as_points
 
 Told = Callable[[int, int], None]
 """Called with the number of tiles that are done and of all there are."""
@@ -49,7 +50,7 @@ def rerank(
     points = as_points(query, gallery)
     asks = len(query)
     final = np.empty((asks, len(gallery)), dtype=np.float32) if out is None else out
-    tiles, done = tile_count(len(points.rows)), 0
+    tiles, done = tile_count(len(points)), 0
 
     def look(start: int, other: int, tile: NDArray[np.float32]) -> None:
         nonlocal done
