@@ -15,53 +15,30 @@ CPU seconds grow when others use the machine: quote the ratios, and the load tha
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
-PEER = "torchreid==0.2.5"
-SIZES = {  # queries, gallery pictures, persons, cameras, distractors
-    "market": (3_368, 15_913, 750, 6, 2_798),
-    "msmt17": (11_659, 82_161, 3_060, 15, 0),
-    "small": (337, 1_591, 75, 6, 280),
-}
-WIDTH, SEED = 2_048, 0
+from measuring import (
+    PEER,
+    SEED,
+    SIZES,
+    WIDTH,
+    Cost,
+    in_own_process,
+    in_turn,
+    install_peer,
+    least_cpu_seconds,
+    medians,
+    peer_module,
+    ratio,
+    write_result,
+)
+
 NOISE, POOR_NOISE = 3.05, 12.0
-
-
-class Cost:
-    """What a block takes: `with Cost() as cost: ...`, then cost.found."""
-
-    def __enter__(self) -> Cost:
-        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-        self.before_mib = _status_mib("VmRSS")
-        self.wall, self.cpu = time.monotonic(), time.process_time()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.found = {
-            "cpu_seconds": time.process_time() - self.cpu,
-            "wall_seconds": time.monotonic() - self.wall,
-            "peak_mib_above_input": _status_mib("VmHWM") - self.before_mib,
-        }
-
-
-def _status_mib(name: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) / 1024
-    raise SystemExit("This benchmark reads /proc/self/status, so it runs on Linux alone.")
 
 
 def make_inputs(folder: Path, size: str) -> None:
@@ -175,7 +152,7 @@ def run_torchreid(folder: Path) -> dict[str, float]:
     """Time torchreid's Python evaluation of a matrix: what its wheel always runs."""
     import numpy as np
 
-    peer = _peer("rank")
+    peer = peer_module("metrics/rank.py")
     query, gallery = read_inputs(folder)
     distances = np.load(folder / "good.npy")
     with Cost() as cost:
@@ -194,22 +171,10 @@ def run_torchreid_distances(folder: Path) -> dict[str, float]:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     features = load_features(folder / "features.npz")
     query, gallery = (torch.from_numpy(one.features) for one in (features.query, features.gallery))
-    peer = _peer("distance")
+    peer = peer_module("metrics/distance.py")
     with Cost() as cost:
         found = peer.compute_distance_matrix(query, gallery, metric="cosine")
     return {**cost.found, "mean": float(found.mean())}
-
-
-def _peer(name: str) -> ModuleType:
-    folder = Path(os.environ["RESIGHT_BENCHMARK_PEERS"])
-    spec = importlib.util.spec_from_file_location(name, next(folder.rglob(f"metrics/{name}.py")))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that its Cython part is missing
-        spec.loader.exec_module(module)
-    return module
 
 
 KINDS: dict[str, Callable[[Path], dict[str, float]]] = {
@@ -225,39 +190,23 @@ KINDS: dict[str, Callable[[Path], dict[str, float]]] = {
 PEER_KINDS = ("torchreid_distances", "torchreid_python")
 
 
-def in_own_process(kind: str, folder: Path, threads: int) -> dict[str, float]:
-    """Run one kind in a fresh process and return what it printed."""
-    limits = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **limits}
-    command = [sys.executable, __file__, "--kind", kind, "--folder", str(folder)]
-    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    found = json.loads(ran.stdout.splitlines()[-1])
-    print(kind, {name: round(value, 4) for name, value in found.items()}, file=sys.stderr)
-    return {**found, "load": os.getloadavg()[0]}
-
-
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run each kind `--rounds` times in turn and torchreid's once."""
+
+    def run(kind: str) -> dict[str, float]:
+        return in_own_process(kind, ("--folder", str(folder)), threads=options.threads)
+
     make_inputs(folder, options.size)
-    runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS if kind not in PEER_KINDS}
-    for _ in range(options.rounds):
-        for kind, found in runs.items():
-            found.append(in_own_process(kind, folder, options.threads))
+    runs = in_turn((kind for kind in KINDS if kind not in PEER_KINDS), options.rounds, run)
     if options.peer:
-        install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder / "peers"), PEER]
-        subprocess.run(install, check=True)
-        os.environ["RESIGHT_BENCHMARK_PEERS"] = str(folder / "peers")
-        for kind in PEER_KINDS:
-            runs[kind] = [in_own_process(kind, folder, options.threads)]
-    medians = {kind: {k: statistics.median(one[k] for one in all_) for k in all_[0]} for kind, all_ in runs.items()}
-    pairs = zip(runs["resight_features"], runs["product"], strict=True)
-    over = [a["cpu_seconds"] / b["cpu_seconds"] for a, b in pairs]
-    ratios = {"features_over_product": statistics.median(over)}
+        install_peer(folder / "peers")
+        runs |= in_turn(PEER_KINDS, 1, run)
+    found = medians(runs)
+    ratios = {"features_over_product": ratio(runs, "resight_features", "product")}
     if options.peer:
-        peer, own = medians["torchreid_python"], medians["resight_matrix"]
+        peer, own = found["torchreid_python"], found["resight_matrix"]
         ratios["torchreid_python_over_resight_matrix"] = peer["cpu_seconds"] / own["cpu_seconds"]
-    least = {kind: min(one["cpu_seconds"] for one in found) for kind, found in runs.items()}
-    return {**medians, "ratios": ratios, "least_cpu_seconds": least, "runs": runs}
+    return {**found, "ratios": ratios, "least_cpu_seconds": least_cpu_seconds(runs), "runs": runs}
 
 
 def main() -> None:
@@ -275,23 +224,13 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(options, Path(folder))
-    from resight.train.resources import surroundings
-
-    queries, gallery, persons, cameras, distractors = SIZES[options.size]
-    result = {
-        "size": {"queries": queries, "gallery": gallery, "width": WIDTH, "persons": persons, "cameras": cameras}
-        | {"distractors": distractors},
-        "seed": SEED,
+    facts = {
         "threads": options.threads,
         **measured,
         "torchreid_cython": None,
         "peer": f"{PEER}; no Cython in its wheel" if options.peer else "not measured",
-        **surroundings(),
     }
-    RESULTS.mkdir(exist_ok=True)
-    name = "evaluate_speed.json" if options.size == "market" else f"evaluate_speed_{options.size}.json"
-    (RESULTS / name).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(RESULTS / name)
+    write_result("evaluate_speed", options.size, facts)
 
 
 if __name__ == "__main__":

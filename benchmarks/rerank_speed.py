@@ -15,27 +15,28 @@ use the machine: quote the ratios, and the load that stands beside them.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import os
 import resource
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
-PEER = "torchreid==0.2.5"
-SIZES = {  # queries, gallery pictures, persons, cameras, distractors
-    "market": (3_368, 15_913, 750, 6, 2_798),
-    "msmt17": (11_659, 82_161, 3_060, 15, 0),
-    "tenth": (1_166, 8_216, 306, 15, 0),
-    "small": (337, 1_591, 75, 6, 280),
-}
-WIDTH, SEED = 2_048, 0
+from measuring import (
+    PEER,
+    SEED,
+    SIZES,
+    WIDTH,
+    Cost,
+    in_own_process,
+    in_turn,
+    install_peer,
+    least_cpu_seconds,
+    medians,
+    peer_module,
+    ratio,
+    write_result,
+)
+
 NUMBERS: dict[str, Any] = {"k1": 20, "k2": 6, "lambda_": 0.3}
 
 
@@ -58,31 +59,6 @@ def made_up_features(size: str) -> tuple[Any, Any]:
         features[some] = places[who[some]] + 0.5 * views[where[some]]
         features[some] += noise[some, None] * rng.standard_normal(features[some].shape, dtype=np.float32)
     return features[:queries], features[queries:]
-
-
-class Cost:
-    """What a block takes: `with Cost() as cost: ...`, then cost.found."""
-
-    def __enter__(self) -> Cost:
-        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-        self.before_mib = _status_mib("VmRSS")
-        self.wall, self.cpu, self.system = time.monotonic(), time.process_time(), os.times().system
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.found = {
-            "cpu_seconds": time.process_time() - self.cpu,
-            "system_seconds": os.times().system - self.system,  # of the CPU seconds: mostly memory touched first
-            "wall_seconds": time.monotonic() - self.wall,
-            "peak_mib_above_input": _status_mib("VmHWM") - self.before_mib,
-        }
-
-
-def _status_mib(name: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) / 1024
-    raise SystemExit("This benchmark reads /proc/self/status, so it runs on Linux alone.")
 
 
 def run_resight(size: str, result: Path | None) -> dict[str, float]:
@@ -121,12 +97,7 @@ def run_torchreid(size: str, result: Path | None) -> dict[str, float]:
     """Time torchreid's re_ranking, read from its one file (the package itself imports more than it declares)."""
     import numpy as np
 
-    folder = Path(os.environ["RESIGHT_BENCHMARK_PEERS"])
-    spec = importlib.util.spec_from_file_location("peer", next(folder.rglob("utils/rerank.py")))
-    assert spec is not None
-    assert spec.loader is not None
-    peer = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(peer)
+    peer = peer_module("utils/rerank.py")
     sides = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in made_up_features(size)]
     with Cost() as making:
         query, gallery = sides
@@ -146,43 +117,25 @@ def run_torchreid(size: str, result: Path | None) -> dict[str, float]:
 KINDS = {"resight": run_resight, "product": run_product, "torchreid": run_torchreid}
 
 
-def in_own_process(kind: str, size: str, options: argparse.Namespace, result: Path | None) -> dict[str, float]:
-    """Run one kind in a fresh process and return what it printed."""
-    command = [sys.executable, __file__, "--kind", kind, "--size", size]
-    command += ["--result", str(result)] if result else []
-    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(options.threads))
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **threads}
-    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    found = json.loads(ran.stdout.splitlines()[-1])
-    print(kind, size, {name: round(value, 3) for name, value in found.items()}, file=sys.stderr)
-    return {**found, "load": os.getloadavg()[0]}
-
-
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run each kind `--rounds` times in turn and torchreid once."""
-    result = folder / "resight.npy" if options.peer else None
-    kinds = ("resight",) if options.size == "msmt17" else ("product", "resight")
-    runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
-    for _ in range(options.rounds):
-        for kind, found in runs.items():
-            found.append(in_own_process(kind, options.size, options, result if kind == "resight" else None))
+    more = ["--size", options.size]
+    more += ["--result", str(folder / "resight.npy")] if options.peer else []
+
+    def run(kind: str) -> dict[str, float]:
+        return in_own_process(kind, more, threads=options.threads)
+
+    runs = in_turn(("resight",) if options.size == "msmt17" else ("product", "resight"), options.rounds, run)
     if options.peer:
-        install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder / "peers"), PEER]
-        subprocess.run(install, check=True)
-        os.environ["RESIGHT_BENCHMARK_PEERS"] = str(folder / "peers")
-        runs["torchreid"] = [in_own_process("torchreid", options.size, options, result)]
-    medians = {kind: {k: statistics.median(one[k] for one in all_) for k in all_[0]} for kind, all_ in runs.items()}
-    cpu = {kind: found["cpu_seconds"] for kind, found in medians.items()}
-    pairs = zip(runs["resight"], runs.get("product", []), strict=False)
-    over = [a["cpu_seconds"] / b["cpu_seconds"] for a, b in pairs]
-    ratios = {"resight_over_product": statistics.median(over)} if over else {}
+        install_peer(folder / "peers")
+        runs |= in_turn(("torchreid",), 1, run)
+    found = medians(runs)
+    ratios = {"resight_over_product": ratio(runs, "resight", "product")} if "product" in runs else {}
     if options.peer:
-        ratios["torchreid_over_resight"] = cpu["torchreid"] / cpu["resight"]
-        ratios["torchreid_memory_over_resight"] = (
-            medians["torchreid"]["peak_mib_above_input"] / medians["resight"]["peak_mib_above_input"]
-        )
-    best = {kind: min(one["cpu_seconds"] for one in found) for kind, found in runs.items()}
-    return {**medians, "ratios": ratios, "least_cpu_seconds": best, "runs": runs}
+        peer, own = found["torchreid"], found["resight"]
+        ratios["torchreid_over_resight"] = peer["cpu_seconds"] / own["cpu_seconds"]
+        ratios["torchreid_memory_over_resight"] = peer["peak_mib_above_input"] / own["peak_mib_above_input"]
+    return {**found, "ratios": ratios, "least_cpu_seconds": least_cpu_seconds(runs), "runs": runs}
 
 
 def main() -> None:
@@ -200,30 +153,20 @@ def main() -> None:
         print(json.dumps(KINDS[options.kind](options.size, options.result)))
         return
     if options.estimate:
-        cost = in_own_process("resight", "tenth", options, None)["cpu_seconds"]
+        cost = in_own_process("resight", ("--size", "tenth"), threads=options.threads)["cpu_seconds"]
         print(f"about {cost * 100 / 60:.1f} CPU minutes: 100 times {cost:.2f} s, as if all of it grew with the square")
         return
     options.peer = options.peer and options.size in ("market", "small")
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(options, Path(folder))
-    from resight.train.resources import surroundings
-
-    queries, gallery, persons, cameras, distractors = SIZES[options.size]
-    result = {
-        "size": {"queries": queries, "gallery": gallery, "width": WIDTH, "persons": persons, "cameras": cameras}
-        | {"distractors": distractors},
+    facts = {
         "numbers": NUMBERS,
-        "seed": SEED,
         "threads": options.threads,
         **measured,
         "peer": PEER if options.peer else "not measured: its matrices do not fit",
         "largest_memory_of_a_process_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
-        **surroundings(),
     }
-    RESULTS.mkdir(exist_ok=True)
-    name = "rerank_speed.json" if options.size == "market" else f"rerank_speed_{options.size}.json"
-    (RESULTS / name).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(RESULTS / name)
+    write_result("rerank_speed", options.size, facts)
 
 
 if __name__ == "__main__":

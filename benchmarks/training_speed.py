@@ -16,14 +16,13 @@ import os
 import random
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from measuring import RESULTS, in_own_process, in_turn, medians
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-RESULTS = Path(__file__).parent / "results"
 SIZE = (128, 64)
 PERSONS, PICTURES = 16, 4
 
@@ -130,20 +129,13 @@ def main() -> None:
         return
     from resight.train.resources import surroundings
 
-    runs: dict[str, list[dict[str, float]]] = {"resight": [], "plain": []}
-    for _ in range(options.rounds):
-        for kind, found in runs.items():
-            command = [sys.executable, __file__, str(options.folder), "--steps", str(options.steps), "--kind", kind]
-            ran = subprocess.run(command, check=True, capture_output=True, text=True)
-            found.append(json.loads(ran.stdout.splitlines()[-1]))
-    medians = {
-        kind: {key: statistics.median(one[key] for one in found) for key in found[0]} for kind, found in runs.items()
-    }
+    more = ("--steps", str(options.steps), str(options.folder))
+    runs = in_turn(("resight", "plain"), options.rounds, lambda kind: in_own_process(kind, more, threads=1))
     ratios = [a["per_s"] / b["per_s"] for a, b in zip(runs["resight"], runs["plain"], strict=True)]
     result = {
         "network": "baseline on EfficientNet-Lite0, 128×64, batch 16 × 4, fp32, one torch thread",
         "steps": options.steps,
-        "medians": medians,
+        "medians": medians(runs),
         "speed_ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
         "runs": runs,
         "seed": 0,
@@ -151,7 +143,7 @@ def main() -> None:
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "training_speed.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps({"medians": medians, "speed_ratio": result["speed_ratio"]}, indent=1))
+    print(json.dumps({"medians": result["medians"], "speed_ratio": result["speed_ratio"]}, indent=1))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,15 @@ def test_a_sure_flip_mirrors_every_picture() -> None:
     assert torch.allclose(found, flip(normalise(pictures()).clamp(-1, 1)), atol=1e-4)
 
 
+def test_a_shift_moves_by_whole_pixels_and_blurs_nothing() -> None:
+    how = Augmentation(flip=0.0, shift=0.1, zoom=0.0, light=0.0, colour=0.0, erase=0.0)
+    found, given_ = augment(pictures(), how, size=(32, 16), rng=generator()), normalise(pictures())
+    for moved, still in zip(found, given_, strict=True):
+        shifted = (torch.roll(still, (down, right), (1, 2)) for down in range(-4, 5) for right in range(-2, 3))
+        least = min((moved - one)[:, 4:-4, 2:-2].abs().max() for one in shifted)
+        assert least < 1e-4
+
+
 def test_the_same_chance_gives_the_same_pictures_and_another_gives_others() -> None:
     once, again, other = (augment(pictures(), Augmentation(), size=(32, 16), rng=generator(s)) for s in (1, 1, 2))
     assert torch.equal(once, again)

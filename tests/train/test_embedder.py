@@ -129,12 +129,42 @@ assert torch.allclose(one, two, rtol=1e-4, atol=1e-6), (one - two).abs().max()
 print("equal", flush=True)
 dist.destroy_process_group()
 """
-    script = tmp_path / "two.py"
+    ran = on_two_processes(program, tmp_path)
+    assert ran.stdout.count("equal") == 2, ran.stderr[-6000:]
+
+
+def on_two_processes(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    script = folder / "two.py"
     script.write_text(program)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+
+
+@pytest.mark.slow
+def test_two_processes_hold_the_same_weights_after_every_stage(tmp_path: Path) -> None:
+    program = f"""
+import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
+import torch; torch.set_num_threads(1)
+import torch.distributed as dist
+import test_embedder as t
+from pathlib import Path
+from resight.train.embedder import Run
+
+run = Run(Path({str(tmp_path / "run")!r}), t.RECIPE, t.toy_set(), watch=t.silent)
+start = torch.cat([p.detach().flatten() for p in run.network.parameters()])
+run.train()
+mine = torch.cat([p.detach().flatten() for p in run.network.parameters()])
+other = [torch.empty_like(mine) for _ in range(2)]
+dist.all_gather(other, mine)
+assert not torch.equal(start, mine)
+assert torch.equal(*other), (other[0] - other[1]).abs().max()
+print("equal", flush=True)
+dist.destroy_process_group()
+"""
+    ran = on_two_processes(program, tmp_path)
     assert ran.stdout.count("equal") == 2, ran.stderr[-6000:]
+    assert [step["number"] for step in losses(tmp_path / "run")] == list(range(1, 9))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path: Path) -> None:

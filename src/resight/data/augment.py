@@ -65,7 +65,8 @@ def augment(
     mirrored = 1 - 2 * (draw(0.0, 1.0) < how.flip).float()
     theta[:, 0, 0] = mirrored * (1 + draw(-how.zoom, how.zoom))
     theta[:, 1, 1] = 1 + draw(-how.zoom, how.zoom)
-    theta[:, :, 2] = 2 * draw(-how.shift, how.shift, 2)
+    sides = torch.tensor([size[1], size[0]], device=device)
+    theta[:, :, 2] = 2 * (draw(-how.shift, how.shift, 2) * sides).round() / sides  # whole pixels: nothing is blurred
     full = images.shape[2:]
     if (full[0], full[1]) != size:
         images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
