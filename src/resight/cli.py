@@ -48,6 +48,16 @@ COMMANDS: Final[dict[str, Command]] = {
         ("dataset",),
         ("resight data check ~/market1501", "resight data check sample"),
     ),
+    "people": Command(
+        "resight.commands.people:People:people",
+        "Render pedestrians with exact parts, identities, cameras and planted causes.",
+        (),
+        (
+            "resight people --persons 500 --cameras 6 --seed 1 --out people",
+            "resight people --persons 50 --causes occlusion,low-light,second-person --twins --out planted",
+            "resight people --preview 24 --out sheet.png",
+        ),
+    ),
     "train embedder": Command(
         "resight.commands.train:TrainEmbedder:train_embedder",
         "Train an embedder from a recipe; start again after a kill and it goes on.",

@@ -6,9 +6,11 @@ stderr and exits with 2.
     ResightError
     ├── DatasetNotFound    a folder is missing or its layout is not known
     ├── BadPicture         a file that cannot be read as a picture
+    ├── BadLabels          a label map with unknown classes, another size or colours
     ├── BadFeatures        a features file or array with NaN, wrong width or unequal lengths
     ├── BadRecipe          a recipe, option or settings file that makes no sense
     ├── BadWeights         weights that are missing or belong to another model
+    ├── MissingExtra       an optional part of resight is not installed
     ├── CannotWrite        the disk is full or a place cannot be written
     ├── UnknownName        a name that is in no table
     └── TrainingStopped    training cannot go on (NaN loss, too few persons)
@@ -32,6 +34,10 @@ class BadPicture(ResightError):
     """A file that cannot be read as a picture."""
 
 
+class BadLabels(ResightError):
+    """A label map that cannot be used."""
+
+
 class BadFeatures(ResightError):
     """A features file or array that cannot be scored."""
 
@@ -42,6 +48,13 @@ class BadRecipe(ResightError):
 
 class BadWeights(ResightError):
     """Weights that are missing, damaged, or belong to another model."""
+
+
+class MissingExtra(ResightError):
+    """Something that needs packages which only an extra brings; the message says how to install it."""
+
+    def __init__(self, what: str, *, extra: str) -> None:
+        super().__init__(f"{what}. Install the extra: `pip install 'resight[{extra}]'`.")
 
 
 class CannotWrite(ResightError):

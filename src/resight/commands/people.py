@@ -1,0 +1,130 @@
+"""`resight people`: a set of rendered pedestrians with exact parts, identities, cameras and planted causes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resight.commands.progress import bar
+from resight.data.files import write_beside
+from resight.errors import BadRecipe
+
+if TYPE_CHECKING:
+    from resight.people.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class People:
+    """Render pedestrians: a data set in the layouts of Market-1501 and LIP, with the truth about every picture.
+
+    Needs the extra: pip install 'resight[people]'. The same seed gives the same bytes on the same machine, and person
+    7 is the same whether 10 or 1,000 are asked for. Killed or stopped by Ctrl-C, the same command goes on.
+
+    The folder holds pictures (bounding_box_train, query, bounding_box_test), label maps (lip: the 20 classes of LIP;
+    maps/body10: the body under the clothes, whole; maps/persons), people.csv (keypoints, visible shares, view, light,
+    causes with their dose), identities.json, and with --twins the same draws without the cause (twins, maps/cause).
+
+    Causes: occlusion (share of the body hidden), second-person (share of the crop), truncation (share of the box),
+    low-light (stops), low-res (native pixels), colour-cast (stops), motion-blur (pixels at a height of 128).
+    """
+
+    persons: int = 100
+    """How many persons."""
+    cameras: int = 6
+    """How many cameras see each of them."""
+    pictures: int = 4
+    """Pictures of each person in each camera."""
+    seed: int = 1
+    """Of everything."""
+    out: Path | None = None
+    """New folder for the set; with --preview the PNG file."""
+    size: str = "128x64"
+    """Height x width of the pictures, in pixels."""
+    causes: str = ""
+    """Causes to plant, with commas between them."""
+    cause_share: float = 0.5
+    """Share of the pictures that get one of the causes."""
+    twins: bool = False
+    """Also draw every picture with a cause without it."""
+    train_share: float = 0.5
+    """Share of the persons for training; the others are queries and gallery."""
+    workers: int | None = None
+    """Processes; left out, one per core."""
+    preview: int | None = None
+    """Draw this many different people on one sheet instead of writing a set."""
+
+
+def people(config: People) -> int:
+    """Write the set or the sheet; says beforehand what it will take."""
+    from resight.people.plan import Plan
+
+    height, width = _size(config.size)
+    plan = Plan(
+        persons=config.persons if config.preview is None else config.preview,
+        cameras=config.cameras,
+        pictures=config.pictures,
+        seed=config.seed,
+        height=height,
+        width=width,
+        causes=tuple(name.strip() for name in config.causes.split(",") if name.strip()),
+        cause_share=config.cause_share,
+        twins=config.twins,
+        train_share=config.train_share,
+    )
+    plan.check()
+    if config.out is None:
+        raise BadRecipe("Say where to write: --out FOLDER, or with --preview --out SHEET.png.")
+    if config.preview is not None:
+        _sheet(plan, config.out)
+        return 0
+    from resight.people.anatomy import load_anatomy
+    from resight.people.write import check_folder, write_people
+
+    begun = check_folder(config.out, plan)
+    workers = config.workers if config.workers is not None else (os.cpu_count() or 1)
+    if workers < 1:
+        raise BadRecipe(f"--workers is {workers}; it must be at least 1.")
+    load_anatomy()
+    pictures = f"{plan.total:,} pictures of {plan.persons:,} persons in {plan.cameras} cameras"
+    takes = f"about {plan.megabytes:,.0f} MB and {plan.minutes / workers:,.0f} min with {workers} processes"
+    print(f"{'Going on with' if begun else 'Drawing'} {pictures}: {takes}.", file=sys.stderr)
+    with bar("drawing", total=None) as told:
+        write_people(config.out, plan, workers=workers, told=told)
+    print(config.out)
+    return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)[x×](\d+)", text)
+    if not found:
+        raise BadRecipe(f"--size is `{text}`; it must be height x width in pixels, such as 128x64.")
+    return int(found[1]), int(found[2])
+
+
+def _sheet(plan: Plan, path: Path) -> None:
+    """One picture of each person, in cameras in turn, side by side in rows of twelve."""
+    import numpy as np
+    from PIL import Image
+
+    from resight.data.degrade import compress
+    from resight.people.plan import Shot, shots
+    from resight.people.shoot import shoot
+
+    columns = min(12, plan.persons)
+    rows = -(-plan.persons // columns)
+    sheet = np.full((rows * plan.height, columns * plan.width, 3), 255, np.uint8)
+    with bar("drawing", total=plan.persons) as told:
+        for place in range(plan.persons):
+            chosen: Shot = list(shots(plan, place + 1))[place % plan.cameras * plan.pictures]
+            picture = shoot(plan, chosen)
+            row, column = divmod(place, columns)
+            top, left = row * plan.height, column * plan.width
+            sheet[top : top + plan.height, left : left + plan.width] = compress(picture.pixels, quality=picture.quality)
+            told(1)
+    with write_beside(path) as partial:
+        Image.fromarray(sheet).save(partial, "PNG")
+    print(path)

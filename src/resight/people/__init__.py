@@ -1,0 +1,1 @@
+"""Rendered people: pedestrians made to order, with exact parts, identities, cameras and known causes of failure."""

@@ -1,0 +1,81 @@
+"""The cameras of a set: where each hangs, what it looks at, its light and its flaws.
+
+Camera k is the same however many are asked for. Proof: tests/people/test_cameras.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+Place = Literal["street", "lawn", "square", "entrance", "hedge", "hall"]
+PLACES: Final[tuple[Place, ...]] = ("street", "lawn", "square", "entrance", "hedge", "hall")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Camera:
+    """One camera; metres, degrees, stops."""
+
+    number: int
+    """From 1."""
+    seed: int
+    """Of the place's own chance."""
+    place: Place
+    height: float
+    distance: tuple[float, float]
+    """Nearest and farthest that people pass."""
+    pixels: tuple[float, float]
+    """Lowest and highest native height of a person, in pixels."""
+    sun: float
+    """Strength of direct sun, 0 overcast."""
+    sky: float
+    """Strength of the light from all round."""
+    sun_azimuth: float
+    sun_elevation: float
+    warmth: float
+    """Of the colour response, stops of red over blue."""
+    tint: float
+    """Stops of green."""
+    contrast: float
+    """Exponent of the response curve, 1 as sRGB."""
+    saturation: float
+    """1 as the light is."""
+    exposure: float
+    """Stops against the automatic exposure."""
+    full_well: float
+    """Electrons of a white pixel: few make noise."""
+    sigma: float
+    """Softness in native pixels."""
+    quality: int
+    """Of the JPEG file."""
+
+
+def draw_camera(seed: int, number: int) -> Camera:
+    """Camera `number` (from 1) of the set with this seed."""
+    rng = np.random.default_rng((seed, 2, number))
+    order = np.random.default_rng((seed, 3)).permutation(len(PLACES))
+    near = float(rng.uniform(5, 9))
+    small = float(rng.uniform(70, 130))
+    overcast = rng.random() < 0.35
+    return Camera(
+        number=number,
+        seed=int(rng.integers(2**31)),
+        place=PLACES[int(order[(number - 1) % len(PLACES)])],
+        height=float(rng.uniform(2.0, 4.2)),
+        distance=(near, near + float(rng.uniform(3, 9))),
+        pixels=(small, small + float(rng.uniform(60, 150))),
+        sun=0.0 if overcast else float(rng.uniform(0.5, 2.2)),
+        sky=float(rng.uniform(0.7, 1.1)),
+        sun_azimuth=float(rng.uniform(0, 360)),
+        sun_elevation=float(rng.uniform(28, 68)),
+        warmth=float(rng.normal(0.06, 0.16)),
+        tint=float(rng.normal(-0.03, 0.07)),
+        contrast=float(np.exp(rng.normal(0.0, 0.1))),
+        saturation=float(np.clip(rng.normal(0.9, 0.13), 0.5, 1.25)),
+        exposure=float(rng.normal(0.0, 0.22)),
+        full_well=float(np.exp(rng.uniform(np.log(1500), np.log(9000)))),
+        sigma=float(rng.uniform(0.45, 1.0)),
+        quality=int(rng.integers(72, 95)),
+    )

@@ -1,0 +1,119 @@
+"""Known causes of failure, planted on demand with a dose, and the twin that is the same draw without the cause.
+
+Causes in the scene (occlusion, second person, truncation) change what is rendered; causes of the sensor (low light,
+low resolution, colour cast, motion blur) go through `data/degrade.py`. Proof: tests/people/test_causes.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from resight.data.degrade import Side
+from resight.errors import UnknownName
+from resight.people.figure import make_figure
+from resight.people.identity import draw_identity, draw_pose
+from resight.people.occluders import OCCLUDERS, placed, silhouette
+from resight.people.scene import Scene, standing, truncated, view_of
+
+UNITS: Final = {
+    "occlusion": "share of the body hidden",
+    "second-person": "share of the crop",
+    "truncation": "share of the box cut off",
+    "low-light": "stops taken away",
+    "low-res": "native height of the crop in pixels",
+    "colour-cast": "stops of red over blue",
+    "motion-blur": "pixels of movement at a height of 128",
+}
+CAUSES: Final = tuple(UNITS)
+IN_SCENE: Final = ("occlusion", "second-person", "truncation")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One planted cause."""
+
+    name: str
+    dose: float
+    """As asked for, in the unit of UNITS; the table holds what was reached."""
+    kind: str = ""
+    """Which occluder, which side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoiling:
+    """What a cause does to the sensor."""
+
+    stops: float = 0.0
+    native: float | None = None
+    warmth: float = 0.0
+    blur: float = 0.0
+    angle: float = 0.0
+
+
+def check_causes(names: tuple[str, ...]) -> None:
+    """Raise UnknownName for a cause that is not in the table."""
+    for name in names:
+        if name not in UNITS:
+            raise UnknownName("cause", name, UNITS)
+
+
+def draw_cause(name: str, rng: np.random.Generator) -> Cause:
+    """A cause with a dose and kind by chance."""
+    if name == "occlusion":
+        return Cause(name, float(rng.uniform(0.12, 0.65)), list(OCCLUDERS)[int(rng.integers(len(OCCLUDERS)))])
+    if name == "truncation":
+        sides: tuple[Side, ...] = ("bottom", "top", "left", "right")
+        return Cause(name, float(rng.uniform(0.15, 0.5)), sides[int(rng.choice(4, p=(0.6, 0.14, 0.13, 0.13)))])
+    if name == "colour-cast":
+        return Cause(name, float(rng.uniform(0.6, 1.4) * rng.choice([-1, 1])))
+    low, high = {"second-person": (0.1, 0.4), "low-light": (1.5, 4.0), "low-res": (14, 40), "motion-blur": (4, 14)}[name]
+    return Cause(name, float(rng.uniform(low, high)))
+
+
+def plant(scene: Scene, cause: Cause, rng: np.random.Generator) -> Scene:
+    """The scene with a cause of the scene; others leave it as it is."""
+    if cause.name == "truncation":
+        return truncated(scene, share=cause.dose, side=cause.kind)  # type: ignore[arg-type]
+    if cause.name == "occlusion":
+        view = view_of(scene, 128, 64)
+        body = silhouette(scene.body, view.project, (128, 64))
+        thing = OCCLUDERS[cause.kind](rng)
+        near = {"car": 1.6, "bicycle": 0.8, "umbrella": 0.75}.get(cause.kind, float(rng.uniform(0.6, 1.5)))
+        side = 1 if rng.random() < 0.5 else -1
+        before = np.array([0.0, -near])
+        return replace(
+            scene, occluder=placed(thing, share=cause.dose, body=body, project=view.project, before=before, side=side)
+        )
+    if cause.name == "second-person":
+        other = draw_identity(rng)
+        figure = make_figure(other, draw_pose(other, rng))
+        aside = float(0.75 - 1.1 * cause.dose) * (1 if rng.random() < 0.5 else -1)
+        behind = float(rng.choice([-0.5, 0.6, 1.2], p=[0.35, 0.35, 0.3]))
+        if behind < 0:  # in front: beside enough to leave most of the person in sight
+            aside = float(np.sign(aside) * max(abs(aside), 0.42))
+        seen, _, _ = standing(figure, float(rng.uniform(0, 2 * np.pi)), (aside, behind))
+        return replace(scene, others=(seen,))
+    return scene
+
+
+def spoiling(cause: Cause | None, rng: np.random.Generator) -> Spoiling:
+    """What a cause does to the sensor; nothing for causes of the scene."""
+    angle = float(rng.uniform(-0.3, 0.3))
+    if cause is None or cause.name in IN_SCENE:
+        return Spoiling()
+    return {
+        "low-light": Spoiling(stops=-cause.dose),
+        "low-res": Spoiling(native=cause.dose),
+        "colour-cast": Spoiling(warmth=cause.dose),
+        "motion-blur": Spoiling(blur=cause.dose, angle=angle),
+    }[cause.name]
+
+
+def draw_native(scene: Scene, spoil: Spoiling) -> float:
+    """Native height of the crop after the cause."""
+    return scene.native if spoil.native is None else min(spoil.native, scene.native)
+
+

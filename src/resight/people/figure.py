@@ -1,0 +1,150 @@
+"""A dressed person in a pose: everything that is seen of somebody, and the body under it.
+
+Proof: tests/people/test_figure.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from resight.people.anatomy import SHELLS, load_anatomy
+from resight.people.body import Pose, parts, pose_frames, rest_body, skin_body
+from resight.people.identity import Identity
+from resight.people.mesh import Mesh, kept, normals, painted
+from resight.people.wardrobe import CROTCH, WAIST, Cut, Garment, covered, fields, sew
+from resight.people.worn import bag, glasses, hair, hat, scarf
+
+UPPER, DRESS, COAT, SOCKS, PANTS, JUMPSUIT, SKIRT, FACE = 5, 6, 7, 8, 9, 10, 12, 13
+GLOVE, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG, LEFT_SHOE, RIGHT_SHOE = 3, 14, 15, 16, 17, 18, 19
+SLEEVES: Final = {"t-shirt": (0.45, 0.95), "shirt": (1.85, 2.0), "long-sleeve": (1.8, 2.02), "sleeveless": (0.06, 0.1)}
+SOLES: Final = {"trainers": 0.022, "boots": 0.026, "sandals": 0.012}
+"""How high the bare foot stands above the ground, metres."""
+EYE_COLOUR: Final = (0.05, 0.04, 0.035)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Somebody standing at x = y = 0 on z = 0, facing -y; metres."""
+
+    meshes: tuple[Mesh, ...]
+    """All that is seen, with labels of `lip20`; what is carried has label 0."""
+    body: Mesh
+    """The whole undressed body, with labels of `body10`."""
+    keypoints: np.ndarray
+    """17 3, in COCO's order."""
+    height: float
+    """From the ground to the crown, metres."""
+
+
+def make_figure(identity: Identity, pose: Pose) -> Figure:
+    """Pose and dress somebody; the same identity and pose give the same figure to the last bit."""
+    anatomy = load_anatomy()
+    rest = rest_body(identity.shape)
+    frames = pose_frames(rest, pose)
+    posed = skin_body(rest, frames)
+    garments = clothes(identity)
+    meshes = [mesh for garment in garments for mesh in sew(garment, posed)]
+    meshes += _skin(identity, posed, garments)
+    things = [*hair(identity, rest.vertices), *hat(identity, rest.vertices), *glasses(identity, rest.vertices)]
+    things += [*scarf(identity, rest.heads), *bag(identity, rest.vertices, rest.heads)]
+    for mesh, bone in things:
+        meshes.append(_carried(mesh, bone, rest.heads, frames))
+    body = kept(painted(posed, anatomy.faces, (0.4, 0.3, 0.25)), (anatomy.shell == 0)[anatomy.faces].all(1))
+    skin = anatomy.faces[(anatomy.shell == 0)[anatomy.faces].all(1)]
+    body = replace(body, labels=np.median(parts()[skin], axis=1).astype(np.uint8))
+    up = np.array([0, 0, SOLES[identity.shoes] - posed[anatomy.shell == 0, 2].min()], np.float32)
+    lifted = tuple(replace(mesh, vertices=(mesh.vertices + up).astype(np.float32)) for mesh in meshes if len(mesh.faces))
+    keypoints = anatomy.keypoints @ posed + up
+    top = float(posed[(anatomy.shell == 0), 2].max() + up[2])
+    return Figure(lifted, replace(body, vertices=body.vertices + up), keypoints.astype(np.float32), top)
+
+
+def clothes(identity: Identity) -> list[Garment]:
+    """Garments of somebody, from the skin outwards."""
+    long, slack = identity.length, identity.slack
+    found = []
+    if identity.sock_height < 2.5 and identity.shoes != "sandals":
+        found.append(Garment(label=SOCKS, cut=Cut(leg=9, leg_from=identity.sock_height, top=WAIST), cloth=identity.sock_cloth, away=0.003, fine=False))
+    low = 0.025 + 0.1 * slack
+    sleeve = float(np.interp(long, [0, 1], SLEEVES[identity.upper]))
+    top = Cut(bottom=WAIST - 0.1 - 0.12 * long, sleeve=sleeve, neck=0.062 + 0.02 * slack)
+    over = Garment(label=UPPER, cut=top, cloth=identity.upper_cloth, away=0.016, loose=0.012 + 0.03 * slack)
+    legs = {"trousers": 1.9 + 0.12 * long, "shorts": 0.45 + 0.6 * long, "jumpsuit": 1.9}.get(identity.lower)
+    if identity.lower == "jumpsuit":
+        whole = replace(top, bottom=-9.0, leg=1.9)
+        found.append(Garment(label=JUMPSUIT, cut=whole, cloth=identity.upper_cloth, away=0.014, loose=low * 0.4))
+    elif identity.lower == "dress":
+        hem = float(np.interp(long, [0, 1], [-0.18, -0.5]))
+        whole = replace(top, bottom=WAIST - 0.06, skirt=hem)
+        found.append(Garment(label=DRESS, cut=whole, cloth=identity.upper_cloth, away=0.01, loose=0.01))
+    else:
+        if legs:
+            trousers = Cut(top=WAIST - 0.02, leg=legs)
+            found.append(Garment(label=PANTS, cut=trousers, cloth=identity.lower_cloth, away=0.008, loose=low * 0.45, fine=identity.lower_cloth.pattern != "plain"))
+        else:
+            hem = float(np.interp(long, [0, 1], [-0.12, -0.34] if identity.lower == "skirt" else [-0.5, -0.68]))
+            found.append(Garment(label=SKIRT, cut=Cut(top=-9, skirt=hem), cloth=identity.lower_cloth, away=0.004))
+        found.append(over)
+    if identity.outer != "none":
+        is_open = 0.05 if identity.outer.startswith("open") else 0.0
+        coat = Cut(bottom=WAIST - 0.14 - 0.06 * long, sleeve=2.02, neck=0.07, open_front=is_open)
+        if identity.outer.endswith("coat"):
+            coat = replace(coat, bottom=WAIST - 0.06, skirt=CROTCH - 0.1 - 0.3 * long)
+        found.append(Garment(label=COAT, cut=coat, cloth=identity.outer_cloth, away=0.024 + 0.012 * slack, loose=0.03 + 0.02 * slack))
+    top_of_shoe = {"trainers": 1.93, "boots": 1.62, "sandals": 2.02}[identity.shoes]
+    for label, side in ((LEFT_SHOE, 1), (RIGHT_SHOE, -1)):
+        shoe = Cut(leg=9, leg_from=top_of_shoe, top=WAIST, side=side)
+        found.append(Garment(label=label, cut=shoe, cloth=identity.shoe_cloth, away=0.009, fine=True))
+    return found
+
+
+def _skin(identity: Identity, posed: np.ndarray, garments: list[Garment]) -> list[Mesh]:
+    """Bare skin: face and neck, arms, legs, each side by its own label, and the eyes."""
+    anatomy, part, at = load_anatomy(), parts(), fields()
+    hidden = covered(tuple(garment.cut for garment in garments))
+    skin = anatomy.faces[(anatomy.shell == 0)[anatomy.faces].all(1)]
+    skin = skin[~hidden[skin].all(1)]
+    of_part = np.array([0, FACE, FACE, LEFT_ARM, RIGHT_ARM, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG, LEFT_LEG, RIGHT_LEG], np.uint8)
+    labels = of_part[np.median(part[skin], axis=1).astype(int)]
+    middle = at.places[skin].mean(1)
+    shoulder = (labels == FACE) & (np.abs(middle[:, 0]) > 0.12)
+    labels[shoulder] = np.where(middle[shoulder, 0] > 0, LEFT_ARM, RIGHT_ARM)
+    low = (labels == FACE) & (middle[:, 2] < CROTCH + 0.1)
+    labels[low] = np.where(middle[low, 0] > 0, LEFT_LEG, RIGHT_LEG)
+    colours = np.tile(np.asarray(identity.skin, np.float32), (len(posed), 1))
+    colours[_brows()] = np.asarray(identity.hair_colour) * 0.7 + colours[_brows()] * 0.3
+    colours[_lips()] *= np.array([0.85, 0.55, 0.55], np.float32)
+    pieces = [Mesh(posed, skin, colours, labels)]
+    if identity.gloves:
+        hands = np.isin(labels, (LEFT_ARM, RIGHT_ARM)) & (at.arm[skin].min(1) > 1.95)
+        out = normals(posed.astype(float), skin)
+        glove = np.tile(np.asarray(identity.hat_cloth.colour, np.float32), (len(posed), 1))
+        pieces = [Mesh(posed, skin[~hands], colours, labels[~hands])]
+        pieces.append(Mesh((posed + 0.006 * out).astype(np.float32), skin[hands], glove, np.full(hands.sum(), GLOVE, np.uint8)))
+    eyes = anatomy.faces[np.isin(anatomy.shell, [SHELLS.index("helper-l-eye"), SHELLS.index("helper-r-eye")])[anatomy.faces].all(1)]
+    pieces.append(painted(posed, eyes, EYE_COLOUR, FACE))
+    return [kept(piece, slice(None)) for piece in pieces]
+
+
+def _brows() -> np.ndarray:
+    at = fields().places
+    return np.asarray((np.abs(at[:, 0]) > 0.012) & (np.abs(at[:, 0]) < 0.05) & (np.abs(at[:, 2] - 0.752) < 0.006) & (at[:, 1] < -0.12))
+
+
+def _lips() -> np.ndarray:
+    at = fields().places
+    return np.asarray((np.abs(at[:, 0]) < 0.024) & (np.abs(at[:, 2] - 0.656) < 0.01) & (at[:, 1] < -0.145))
+
+
+def _carried(mesh: Mesh, bone: str, heads: np.ndarray, frames: np.ndarray) -> Mesh:
+    """A thing of the body at rest, moved along with one bone; `hang:L` hangs straight down from the left hand."""
+    anatomy = load_anatomy()
+    if bone.startswith("hang:"):
+        hand = anatomy.bone(f"finger3-1.{bone[-1]}")
+        place = frames[hand, :, :3] @ heads[hand] + frames[hand, :, 3]
+        return replace(mesh, vertices=(mesh.vertices + place).astype(np.float32))
+    frame = frames[anatomy.bone(bone)]
+    return kept(replace(mesh, vertices=(mesh.vertices @ frame[:, :3].T + frame[:, 3]).astype(np.float32)), slice(None))

@@ -1,0 +1,129 @@
+"""What a set of rendered people holds: who is seen by which camera how often, and where each picture goes.
+
+Nothing of a person depends on how many persons are asked for. Proof: tests/people/test_plan.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Final
+
+import numpy as np
+
+from resight import __version__
+from resight.errors import BadRecipe
+from resight.people.causes import Cause, check_causes, draw_cause
+
+BYTES_A_PICTURE: Final = 6_500
+"""Of a 64 × 128 picture with its maps and its share of the tables, as measured; larger pictures by their area."""
+SECONDS_A_PICTURE: Final = 0.3
+"""Of one core, at 64 × 128."""
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A set of rendered people."""
+
+    persons: int
+    cameras: int = 6
+    pictures: int = 4
+    """Of each person in each camera."""
+    seed: int = 1
+    height: int = 128
+    width: int = 64
+    causes: tuple[str, ...] = ()
+    cause_share: float = 0.5
+    """Share of the pictures that get one of the causes."""
+    twins: bool = False
+    train_share: float = 0.5
+    """Share of the persons for training; the others are queries and gallery."""
+
+    def check(self) -> None:
+        """Raise BadRecipe or UnknownName for numbers and causes that make no set."""
+        least = {"persons": 1, "cameras": 1, "pictures": 1, "seed": 0, "height": 16, "width": 8}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise BadRecipe(f"--{name} is {getattr(self, name)}; it must be at least {low}.")
+        most = {"persons": 9999, "cameras": 99, "pictures": 999, "height": 2048, "width": 2048}
+        for name, high in most.items():
+            if getattr(self, name) > high:
+                raise BadRecipe(f"--{name} is {getattr(self, name)}; it must be at most {high}.")
+        for name in ("cause_share", "train_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadRecipe(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be from 0 to 1.")
+        check_causes(self.causes)
+
+    @property
+    def total(self) -> int:
+        """Pictures in all, twins not counted."""
+        return self.persons * self.cameras * self.pictures
+
+    @property
+    def megabytes(self) -> float:
+        """Disk space that the set will take, about."""
+        return self.total * (1.6 if self.twins else 1) * BYTES_A_PICTURE * self.height * self.width / 8192 / 1e6
+
+    @property
+    def minutes(self) -> float:
+        """Time that one core will take, about."""
+        return self.total * (1.5 if self.twins else 1) * SECONDS_A_PICTURE * self.height * self.width / 8192 / 60
+
+    def facts(self) -> dict[str, object]:
+        """What decides every byte of the set."""
+        made_by = {"resight": __version__, "format": FORMAT}
+        return {**asdict(self), "causes": list(self.causes), **made_by, **_versions()}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("anny", "mitsuba"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture of the plan."""
+
+    person: int
+    camera: int
+    number: int
+    """From 1, within the camera."""
+    split: str
+    """`bounding_box_train`, `query` or `bounding_box_test`."""
+    cause: Cause | None
+
+    @property
+    def name(self) -> str:
+        """File name without its ending, as Market-1501 writes it."""
+        return f"{self.person:04d}_c{self.camera}s1_{self.number:06d}_00"
+
+
+def learns(person: int, share: float) -> bool:
+    """Whether a person (from 1) belongs to the training split; spread evenly over the numbers."""
+    return int(np.floor(person * share + 1e-9)) > int(np.floor((person - 1) * share + 1e-9))
+
+
+def generator(plan: Plan, purpose: int, *keys: int) -> np.random.Generator:
+    """Chance of one purpose: 11 identities, 12 causes, 13 pictures."""
+    return np.random.default_rng((plan.seed, purpose, *keys))
+
+
+def shots(plan: Plan, person: int) -> Iterator[Shot]:
+    """The pictures of one person, cameras in order."""
+    for camera in range(1, plan.cameras + 1):
+        for number in range(1, plan.pictures + 1):
+            rng = generator(plan, 12, person, camera, number)
+            cause = None
+            if plan.causes and rng.random() < plan.cause_share:
+                cause = draw_cause(plan.causes[int(rng.integers(len(plan.causes)))], rng)
+            split = "query" if number == 1 and plan.pictures * plan.cameras > 1 else "bounding_box_test"
+            if learns(person, plan.train_share):
+                split = "bounding_box_train"
+            yield Shot(person, camera, number, split, cause)

@@ -1,0 +1,139 @@
+"""What is in one picture: who stands where before which camera, in which light, and what box a detector draws.
+
+Proof: tests/people/test_scene.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from resight.data.degrade import Side, cut_box
+from resight.people.cameras import Camera
+from resight.people.figure import Figure
+from resight.people.mesh import Mesh, moved, turned
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A pinhole camera aimed at one box: H W pixels over the field of view."""
+
+    eye: np.ndarray
+    target: np.ndarray
+    fov: float
+    """Of the picture's height, degrees."""
+    height: int
+    width: int
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Points N 3 as pixels N 2 (x, y; pixel centres at whole numbers)."""
+        forward = self.target - self.eye
+        forward = forward / np.linalg.norm(forward)
+        right = np.cross(forward, [0, 0, 1.0])
+        right /= np.linalg.norm(right)
+        up = np.cross(right, forward)
+        ray = points - self.eye
+        depth = np.maximum(ray @ forward, 1e-6)
+        scale = self.height / 2 / np.tan(np.deg2rad(self.fov) / 2)
+        x = self.width / 2 + ray @ right / depth * scale - 0.5
+        y = self.height / 2 - ray @ up / depth * scale - 0.5
+        return np.stack([x, y], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything that decides a picture."""
+
+    camera: Camera
+    person: Mesh
+    body: Mesh
+    keypoints: np.ndarray
+    others: tuple[Mesh, ...]
+    occluder: Mesh | None
+    eye: np.ndarray
+    box: tuple[float, float, float, float]
+    """Of the detector in directions from the eye to the person's middle: top, left, bottom, right, as tangents."""
+    middle: np.ndarray
+    shift: tuple[float, float]
+    """Of the place, metres: where in it people pass."""
+    sun: float
+    sun_azimuth: float
+    sun_elevation: float
+    native: float
+    """Height of the box in native pixels."""
+    stops: float
+    seed: int
+
+
+def standing(figure: Figure, turn: float, at: tuple[float, float]) -> tuple[Mesh, Mesh, np.ndarray]:
+    """A figure turned by `turn` radians to its own left and put on the ground: what is seen, the body, keypoints."""
+    from resight.people.mesh import joined
+
+    to = (at[0], at[1], 0.0)
+    seen = moved(joined(figure.meshes), turn=turn, to=to)
+    return seen, moved(figure.body, turn=turn, to=to), figure.keypoints @ turned(turn).T + np.array(to, np.float32)
+
+
+def make_scene(camera: Camera, figure: Figure, *, turn: float, rng: np.random.Generator) -> Scene:
+    """Somebody alone before a camera, in a loose box; `turn` 0 faces the camera, radians to the own left."""
+    seen, body, keypoints = standing(figure, turn, (0.0, 0.0))
+    far = float(rng.random())
+    distance = camera.distance[0] + far * (camera.distance[1] - camera.distance[0])
+    eye = np.array([0.0, -distance, camera.height + float(rng.normal(0, 0.15))])
+    middle = np.array([0.0, 0.0, figure.height / 2])
+    top, left, bottom, right = _extent(body.vertices, eye, middle)
+    tall = bottom - top
+    high = tall * float(np.clip(rng.normal(1.1, 0.05), 0.98, 1.3))
+    centre = (top + bottom) / 2 + tall * float(np.clip(rng.normal(0, 0.02), -0.05, 0.05))
+    wide = high / 2 * float(np.exp(rng.normal(0, 0.05)))
+    across = (left + right) / 2 + wide * float(np.clip(rng.normal(0, 0.06), -0.15, 0.15))
+    in_shade = camera.sun == 0 or rng.random() < 0.3
+    low, top_pixels = camera.pixels
+    return Scene(
+        camera=camera,
+        person=seen,
+        body=body,
+        keypoints=keypoints,
+        others=(),
+        occluder=None,
+        eye=eye,
+        box=(centre - high / 2, across - wide / 2, centre + high / 2, across + wide / 2),
+        middle=middle,
+        shift=(float(rng.uniform(-7, 7)), float(rng.uniform(-0.6, 0.6))),
+        sun=0.0 if in_shade else camera.sun * float(rng.uniform(0.8, 1.2)),
+        sun_azimuth=camera.sun_azimuth + float(rng.normal(0, 12)),
+        sun_elevation=camera.sun_elevation + float(rng.normal(0, 3)),
+        native=low + (top_pixels - low) * (1 - far) * float(rng.uniform(0.85, 1.15)),
+        stops=camera.exposure + float(rng.normal(0, 0.15)),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _extent(vertices: np.ndarray, eye: np.ndarray, middle: np.ndarray) -> tuple[float, float, float, float]:
+    """Top, left, bottom and right of points as tangents of the directions from the eye to `middle`."""
+    view = View(eye, middle, 90.0, 2, 2)
+    x, y = view.project(vertices.astype(float)).T + 0.5 - 1
+    return float(y.min()), float(x.min()), float(y.max()), float(x.max())
+
+
+def truncated(scene: Scene, *, share: float, side: Side = "bottom") -> Scene:
+    """The scene with a box that leaves out a share of its height (or width) at one side; the shape stays 2 : 1."""
+    top, left, bottom, right = scene.box
+    cut_top, cut_left, cut_bottom, cut_right = cut_box(bottom - top, right - left, share=share, side=side)
+    return replace(scene, box=(top + cut_top, left + cut_left, top + cut_bottom, left + cut_right))
+
+
+def view_of(scene: Scene, height: int, width: int) -> View:
+    """The pinhole camera that shows the scene's box in H W pixels: aimed at the box's middle, as high as the box."""
+    top, left, bottom, right = scene.box
+    forward = scene.middle - scene.eye
+    forward = forward / np.linalg.norm(forward)
+    side = np.cross(forward, [0, 0, 1.0])
+    side /= np.linalg.norm(side)
+    up = np.cross(side, forward)
+    aim = forward + side * (left + right) / 2 - up * (top + bottom) / 2
+    high = max(bottom - top, (right - left) * height / width)
+    stretch = float(np.linalg.norm(aim))
+    fov = 2 * np.rad2deg(np.arctan(high / 2 / stretch))
+    return View(scene.eye, scene.eye + aim * float(np.linalg.norm(scene.middle - scene.eye)), float(fov), height, width)
