@@ -13,7 +13,7 @@ import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-install_import_hook("resight", "beartype.beartype")
+install_import_hook("resight", "run_time_types.check")
 torch.set_num_threads(1)
 settings.register_profile("resight", deadline=None)  # a neighbour on the same cores is not a failure
 settings.load_profile("resight")

@@ -26,7 +26,7 @@ FULL_WELL: Final = 6_000.0
 
 def to_linear(picture: Picture) -> Light:
     """Grey levels 0..255 (sRGB) as linear light 0..1."""
-    return _LINEAR[picture]
+    return np.asarray(_LINEAR[picture])
 
 
 def to_grey_levels(light: Light) -> Picture:
@@ -101,7 +101,7 @@ def cast(picture: Picture, *, warmth: float = 0.0, tint: float = 0.0) -> Picture
     return to_grey_levels(to_linear(picture) * gains(warmth, tint))
 
 
-def gains(warmth: float, tint: float) -> Float[np.ndarray, "3"]:
+def gains(warmth: float, tint: float) -> Float[np.ndarray, 3]:
     """Factors of red, green and blue for a warmth and a tint in stops; their product is 1."""
     return np.asarray(2.0 ** np.array([warmth / 2 - tint / 3, 2 * tint / 3, -warmth / 2 - tint / 3]), np.float32)
 

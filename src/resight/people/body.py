@@ -133,7 +133,7 @@ def parts() -> np.ndarray:
     anatomy = load_anatomy()
     of_bone = np.array([part_of_bone(name) for name in anatomy.bones.tolist()])
     shares = np.stack([anatomy.weights[:, of_bone == part].sum(1) for part in range(11)], axis=1)
-    return shares.argmax(1).astype(np.uint8)
+    return np.asarray(shares.argmax(1), np.uint8)
 
 
 def _turn(axis: tuple[float, float, float], degrees: float) -> np.ndarray:
@@ -179,8 +179,10 @@ def foot_angle(phase: float) -> float:
 
 def bone_turns(anatomy: Anatomy, heads: np.ndarray, pose: Pose) -> dict[str, np.ndarray]:
     """Rotations of the bones that move, in the room's axes, as left by the parent bones at rest."""
-    arms = (("L", 1, 0.0, pose.left_lift, pose.left_bend, pose.left_spread),)
-    arms += (("R", -1, 0.5, pose.right_lift, pose.right_bend, pose.right_spread),)
+    arms = (
+        ("L", 1, 0.0, pose.left_lift, pose.left_bend, pose.left_spread),
+        ("R", -1, 0.5, pose.right_lift, pose.right_bend, pose.right_spread),
+    )
     wave = float(np.cos(2 * np.pi * pose.phase)) * pose.stride
     turns = {
         "spine05": _turn((0, 0, 1), wave * pose.twist * 0.5) @ _turn((1, 0, 0), pose.lean * 0.5),
@@ -233,7 +235,7 @@ def skin_body(rest: Rest, frames: np.ndarray) -> np.ndarray:
     """Corners V 3 of all shells, moved by the bones that they follow (linear blend skinning)."""
     blended = (load_anatomy().sparse_weights @ frames.reshape(len(frames), 12)).reshape(-1, 3, 4)
     vertices = np.einsum("vij,vj->vi", blended[:, :, :3], rest.vertices) + blended[:, :, 3]
-    return vertices.astype(np.float32)
+    return np.asarray(vertices, np.float32)
 
 
 def _chain(anatomy: Anatomy, heads: np.ndarray, turns: Mapping[str, np.ndarray]) -> np.ndarray:

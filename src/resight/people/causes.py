@@ -69,7 +69,9 @@ def draw_cause(name: str, rng: np.random.Generator) -> Cause:
         return Cause(name, float(rng.uniform(0.15, 0.5)), sides[int(rng.choice(4, p=(0.6, 0.14, 0.13, 0.13)))])
     if name == "colour-cast":
         return Cause(name, float(rng.uniform(0.6, 1.4) * rng.choice([-1, 1])))
-    low, high = {"second-person": (0.1, 0.4), "low-light": (1.5, 4.0), "low-res": (14, 40), "motion-blur": (4, 14)}[name]
+    low, high = {"second-person": (0.1, 0.4), "low-light": (1.5, 4.0), "low-res": (14, 40), "motion-blur": (4, 14)}[
+        name
+    ]
     return Cause(name, float(rng.uniform(low, high)))
 
 
@@ -79,14 +81,12 @@ def plant(scene: Scene, cause: Cause, rng: np.random.Generator) -> Scene:
         return truncated(scene, share=cause.dose, side=cause.kind)  # type: ignore[arg-type]
     if cause.name == "occlusion":
         view = view_of(scene, 128, 64)
-        body = silhouette(scene.body, view.project, (128, 64))
+        body = silhouette(scene.body, view)
         thing = OCCLUDERS[cause.kind](rng)
         near = {"car": 1.6, "bicycle": 0.8, "umbrella": 0.75}.get(cause.kind, float(rng.uniform(0.6, 1.5)))
         side = 1 if rng.random() < 0.5 else -1
         before = np.array([0.0, -near])
-        return replace(
-            scene, occluder=placed(thing, share=cause.dose, body=body, project=view.project, before=before, side=side)
-        )
+        return replace(scene, occluder=placed(thing, share=cause.dose, body=body, view=view, before=before, side=side))
     if cause.name == "second-person":
         other = draw_identity(rng)
         figure = make_figure(other, draw_pose(other, rng))
@@ -115,5 +115,3 @@ def spoiling(cause: Cause | None, rng: np.random.Generator) -> Spoiling:
 def draw_native(scene: Scene, spoil: Spoiling) -> float:
     """Native height of the crop after the cause."""
     return scene.native if spoil.native is None else min(spoil.native, scene.native)
-
-

@@ -1,6 +1,7 @@
 """Colours and patterns of clothes, skin and hair, as linear reflectance.
 
-Shares of colours follow what people in streets wear: much black, grey, blue and white. Proof: tests/people/test_cloth.py.
+Shares of colours follow what people in streets wear: much black, grey, blue and white.
+Proof: tests/people/test_cloth.py.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def cloth_colours(
         share = np.zeros(len(places))
     weave = _weave(places, rng)
     mixed = ground + share[:, None] * (second - ground)
-    return np.clip(mixed * weave[:, None], 0, 0.9).astype(np.float32)
+    return np.asarray(np.clip(mixed * weave[:, None], 0, 0.9), np.float32)
 
 
 def _print(across: np.ndarray, height: np.ndarray, front: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -56,7 +56,9 @@ def make_figure(identity: Identity, pose: Pose) -> Figure:
     skin = anatomy.faces[(anatomy.shell == 0)[anatomy.faces].all(1)]
     body = replace(body, labels=np.median(parts()[skin], axis=1).astype(np.uint8))
     up = np.array([0, 0, SOLES[identity.shoes] - posed[anatomy.shell == 0, 2].min()], np.float32)
-    lifted = tuple(replace(mesh, vertices=(mesh.vertices + up).astype(np.float32)) for mesh in meshes if len(mesh.faces))
+    lifted = tuple(
+        replace(mesh, vertices=(mesh.vertices + up).astype(np.float32)) for mesh in meshes if len(mesh.faces)
+    )
     keypoints = anatomy.keypoints @ posed + up
     top = float(posed[(anatomy.shell == 0), 2].max() + up[2])
     return Figure(lifted, replace(body, vertices=body.vertices + up), keypoints.astype(np.float32), top)
@@ -67,7 +69,15 @@ def clothes(identity: Identity) -> list[Garment]:
     long, slack = identity.length, identity.slack
     found = []
     if identity.sock_height < 2.5 and identity.shoes != "sandals":
-        found.append(Garment(label=SOCKS, cut=Cut(leg=9, leg_from=identity.sock_height, top=WAIST), cloth=identity.sock_cloth, away=0.003, fine=False))
+        found.append(
+            Garment(
+                label=SOCKS,
+                cut=Cut(leg=9, leg_from=identity.sock_height, top=WAIST),
+                cloth=identity.sock_cloth,
+                away=0.003,
+                fine=False,
+            )
+        )
     low = 0.025 + 0.1 * slack
     sleeve = float(np.interp(long, [0, 1], SLEEVES[identity.upper]))
     top = Cut(bottom=WAIST - 0.1 - 0.12 * long, sleeve=sleeve, neck=0.062 + 0.02 * slack)
@@ -83,7 +93,16 @@ def clothes(identity: Identity) -> list[Garment]:
     else:
         if legs:
             trousers = Cut(top=WAIST - 0.02, leg=legs)
-            found.append(Garment(label=PANTS, cut=trousers, cloth=identity.lower_cloth, away=0.008, loose=low * 0.45, fine=identity.lower_cloth.pattern != "plain"))
+            found.append(
+                Garment(
+                    label=PANTS,
+                    cut=trousers,
+                    cloth=identity.lower_cloth,
+                    away=0.008,
+                    loose=low * 0.45,
+                    fine=identity.lower_cloth.pattern != "plain",
+                )
+            )
         else:
             hem = float(np.interp(long, [0, 1], [-0.12, -0.34] if identity.lower == "skirt" else [-0.5, -0.68]))
             found.append(Garment(label=SKIRT, cut=Cut(top=-9, skirt=hem), cloth=identity.lower_cloth, away=0.004))
@@ -93,7 +112,11 @@ def clothes(identity: Identity) -> list[Garment]:
         coat = Cut(bottom=WAIST - 0.14 - 0.06 * long, sleeve=2.02, neck=0.07, open_front=is_open)
         if identity.outer.endswith("coat"):
             coat = replace(coat, bottom=WAIST - 0.06, skirt=CROTCH - 0.1 - 0.3 * long)
-        found.append(Garment(label=COAT, cut=coat, cloth=identity.outer_cloth, away=0.024 + 0.012 * slack, loose=0.03 + 0.02 * slack))
+        found.append(
+            Garment(
+                label=COAT, cut=coat, cloth=identity.outer_cloth, away=0.024 + 0.012 * slack, loose=0.03 + 0.02 * slack
+            )
+        )
     top_of_shoe = {"trainers": 1.93, "boots": 1.62, "sandals": 2.02}[identity.shoes]
     for label, side in ((LEFT_SHOE, 1), (RIGHT_SHOE, -1)):
         shoe = Cut(leg=9, leg_from=top_of_shoe, top=WAIST, side=side)
@@ -107,7 +130,9 @@ def _skin(identity: Identity, posed: np.ndarray, garments: list[Garment]) -> lis
     hidden = covered(tuple(garment.cut for garment in garments))
     skin = anatomy.faces[(anatomy.shell == 0)[anatomy.faces].all(1)]
     skin = skin[~hidden[skin].all(1)]
-    of_part = np.array([0, FACE, FACE, LEFT_ARM, RIGHT_ARM, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG, LEFT_LEG, RIGHT_LEG], np.uint8)
+    of_part = np.array(
+        [0, FACE, FACE, LEFT_ARM, RIGHT_ARM, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG, LEFT_LEG, RIGHT_LEG], np.uint8
+    )
     labels = of_part[np.median(part[skin], axis=1).astype(int)]
     middle = at.places[skin].mean(1)
     shoulder = (labels == FACE) & (np.abs(middle[:, 0]) > 0.12)
@@ -123,15 +148,21 @@ def _skin(identity: Identity, posed: np.ndarray, garments: list[Garment]) -> lis
         out = normals(posed.astype(float), skin)
         glove = np.tile(np.asarray(identity.hat_cloth.colour, np.float32), (len(posed), 1))
         pieces = [Mesh(posed, skin[~hands], colours, labels[~hands])]
-        pieces.append(Mesh((posed + 0.006 * out).astype(np.float32), skin[hands], glove, np.full(hands.sum(), GLOVE, np.uint8)))
-    eyes = anatomy.faces[np.isin(anatomy.shell, [SHELLS.index("helper-l-eye"), SHELLS.index("helper-r-eye")])[anatomy.faces].all(1)]
+        pieces.append(
+            Mesh((posed + 0.006 * out).astype(np.float32), skin[hands], glove, np.full(hands.sum(), GLOVE, np.uint8))
+        )
+    eyes = anatomy.faces[
+        np.isin(anatomy.shell, [SHELLS.index("helper-l-eye"), SHELLS.index("helper-r-eye")])[anatomy.faces].all(1)
+    ]
     pieces.append(painted(posed, eyes, EYE_COLOUR, FACE))
-    return [kept(piece, slice(None)) for piece in pieces]
+    return [kept(piece) for piece in pieces]
 
 
 def _brows() -> np.ndarray:
     at = fields().places
-    return np.asarray((np.abs(at[:, 0]) > 0.012) & (np.abs(at[:, 0]) < 0.05) & (np.abs(at[:, 2] - 0.752) < 0.006) & (at[:, 1] < -0.12))
+    return np.asarray(
+        (np.abs(at[:, 0]) > 0.012) & (np.abs(at[:, 0]) < 0.05) & (np.abs(at[:, 2] - 0.752) < 0.006) & (at[:, 1] < -0.12)
+    )
 
 
 def _lips() -> np.ndarray:
@@ -147,4 +178,4 @@ def _carried(mesh: Mesh, bone: str, heads: np.ndarray, frames: np.ndarray) -> Me
         place = frames[hand, :, :3] @ heads[hand] + frames[hand, :, 3]
         return replace(mesh, vertices=(mesh.vertices + place).astype(np.float32))
     frame = frames[anatomy.bone(bone)]
-    return kept(replace(mesh, vertices=(mesh.vertices @ frame[:, :3].T + frame[:, 3]).astype(np.float32)), slice(None))
+    return kept(replace(mesh, vertices=(mesh.vertices @ frame[:, :3].T + frame[:, 3]).astype(np.float32)))

@@ -6,12 +6,12 @@ Proof: tests/people/test_identity.py.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from resight.people.body import Pose, Shape
-from resight.people.cloth import COLOURS, HAIR, SKIN, TROUSERS, Cloth, draw_cloth, varied
+from resight.people.cloth import HAIR, SKIN, TROUSERS, Cloth, draw_cloth, varied
 
 HairStyle = Literal["bald", "crop", "short", "bob", "long", "ponytail", "bun"]
 Upper = Literal["t-shirt", "shirt", "long-sleeve", "sleeveless"]
@@ -82,7 +82,8 @@ def draw_identity(rng: np.random.Generator) -> Identity:
     if woman and warmth < 0.4 and rng.random() < 0.2:
         upper = "sleeveless"
     outer = _pick(
-        rng, {"none": 1.3 - warmth, "jacket": warmth * 0.8, "open-jacket": warmth * 0.7}
+        rng,
+        {"none": 1.3 - warmth, "jacket": warmth * 0.8, "open-jacket": warmth * 0.7}
         | {"coat": 0.35 * warmth, "open-coat": 0.15 * warmth},
     )
     trousers = lower in ("trousers", "shorts", "jumpsuit")
@@ -98,7 +99,12 @@ def draw_identity(rng: np.random.Generator) -> Identity:
         outer=outer,
         outer_cloth=draw_cloth(rng, plain=0.8),
         shoes=_pick(rng, {"trainers": 0.6, "boots": 0.15 + 0.2 * warmth, "sandals": 0.3 * (1 - warmth)}),
-        shoe_cloth=draw_cloth(rng, shares={"black": 0.4, "white": 0.22, "grey": 0.12, "brown": 0.1, "red": 0.05} | {"navy": 0.06, "pink": 0.05}, plain=0.7),
+        shoe_cloth=draw_cloth(
+            rng,
+            shares={"black": 0.4, "white": 0.22, "grey": 0.12, "brown": 0.1, "red": 0.05}
+            | {"navy": 0.06, "pink": 0.05},
+            plain=0.7,
+        ),
         sock_height=float(rng.choice([3.0, 1.95, 1.75, 1.25], p=[0.2, 0.35, 0.3, 0.15])),
         sock_cloth=draw_cloth(rng, shares={"white": 0.5, "black": 0.3, "grey": 0.2}, plain=0.85),
         hat=_pick(rng, {"none": 0.84, "cap": 0.08, "hat": 0.03, "beanie": 0.06 * warmth + 0.01}),
@@ -107,7 +113,11 @@ def draw_identity(rng: np.random.Generator) -> Identity:
         scarf_cloth=draw_cloth(rng, plain=0.5),
         gloves=bool(rng.random() < 0.01 + 0.1 * warmth**2),
         glasses=bool(rng.random() < 0.07),
-        bag=_pick(rng, {"none": 0.45, "rucksack": 0.25, "shoulder-bag": 0.13, "handbag": 0.12 if woman else 0.02} | {"shopping-bag": 0.07}),
+        bag=_pick(
+            rng,
+            {"none": 0.45, "rucksack": 0.25, "shoulder-bag": 0.13, "handbag": 0.12 if woman else 0.02}
+            | {"shopping-bag": 0.07},
+        ),
         bag_cloth=draw_cloth(rng, plain=0.7),
         bag_side="left" if rng.random() < 0.5 else "right",
         length=float(rng.random()),
@@ -174,7 +184,7 @@ def mirrored_pose(pose: Pose) -> Pose:
     )
 
 
-def _pick(rng: np.random.Generator, shares: dict[str, float]) -> Literal:  # type: ignore[valid-type]
+def _pick(rng: np.random.Generator, shares: dict[str, float]) -> Any:
     weights = np.clip(np.array(list(shares.values())), 0, None)
     return list(shares)[int(rng.choice(len(shares), p=weights / weights.sum()))]
 
@@ -185,14 +195,16 @@ def _lower(woman: bool, warmth: float, rng: np.random.Generator) -> Lower:
         shares |= {"skirt": 0.25, "long-skirt": 0.07, "dress": 0.3 * (1.2 - warmth), "jumpsuit": 0.06}
     else:
         shares["jumpsuit"] = 0.02
-    return _pick(rng, shares)
+    found: Lower = _pick(rng, shares)
+    return found
 
 
 def _hair_style(woman: bool, age: float, rng: np.random.Generator) -> HairStyle:
     shares = {"bob": 0.22, "long": 0.33, "ponytail": 0.28, "bun": 0.08, "short": 0.09}
     if not woman:
         shares = {"crop": 0.4, "short": 0.52, "bald": 0.05 + 0.15 * (age > 0.85), "bob": 0.03}
-    return _pick(rng, shares)
+    found: HairStyle = _pick(rng, shares)
+    return found
 
 
 def _hair_colour(age: float, rng: np.random.Generator) -> tuple[float, float, float]:
@@ -202,7 +214,9 @@ def _hair_colour(age: float, rng: np.random.Generator) -> tuple[float, float, fl
     return varied(HAIR[_pick(rng, shares)][0], rng)
 
 
-def _between(steps: tuple[tuple[int, int, int], ...], place: float, rng: np.random.Generator) -> tuple[float, float, float]:
+def _between(
+    steps: tuple[tuple[int, int, int], ...], place: float, rng: np.random.Generator
+) -> tuple[float, float, float]:
     first, share = int(place), place - int(place)
     mixed = [(1 - share) * a + share * b for a, b in zip(steps[first], steps[first + 1], strict=True)]
     return varied((int(mixed[0]), int(mixed[1]), int(mixed[2])), rng, spread=0.08)

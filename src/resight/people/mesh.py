@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -58,15 +59,15 @@ def turned(angle: float) -> np.ndarray:
     return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], np.float32)
 
 
-def kept(mesh: Mesh, faces: np.ndarray) -> Mesh:
-    """Only the triangles that `faces` (a mask or numbers) names, without the corners that nothing uses."""
-    chosen = mesh.faces[faces]
+def kept(mesh: Mesh, faces: np.ndarray | None = None) -> Mesh:
+    """Only the triangles that `faces` (a mask; None all) names, without the corners that nothing uses."""
+    chosen = mesh.faces if faces is None else mesh.faces[faces]
     used, inverse = np.unique(chosen, return_inverse=True)
     return Mesh(
         mesh.vertices[used],
         inverse.reshape(chosen.shape).astype(np.int32),
         mesh.colours[used],
-        mesh.labels[faces],
+        mesh.labels if faces is None else mesh.labels[faces],
     )
 
 
@@ -109,11 +110,11 @@ def normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     for corner in range(3):
         for axis in range(3):
             found[:, axis] += np.bincount(faces[:, corner], flat[:, axis], minlength=len(vertices))
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))
 
 
 def ellipsoid(
-    centre: Sequence[float], radii: Sequence[float], *, rings: int = 8, sides: int = 14, square: float = 1.0
+    centre: Sequence[Any], radii: Sequence[Any], *, rings: int = 8, sides: int = 14, square: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Corners and faces of an ellipsoid; `square` below 1 makes it a box with rounded edges."""
     up = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)[:, None]
@@ -122,15 +123,12 @@ def ellipsoid(
     def power(value: np.ndarray) -> np.ndarray:
         return np.asarray(np.sign(value) * np.abs(value) ** square)
 
-    unit = np.stack(
-        [power(np.cos(up)) * power(np.cos(around)), power(np.cos(up)) * power(np.sin(around))]
-        + [power(np.sin(up)) * np.ones_like(around)],
-        axis=-1,
-    )
+    flat, high = power(np.cos(up)), power(np.sin(up)) * np.ones_like(around)
+    unit = np.stack([flat * power(np.cos(around)), flat * power(np.sin(around)), high], axis=-1)
     return (unit * np.asarray(radii) + np.asarray(centre)).reshape(-1, 3), grid_faces(rings + 1, sides, closed=True)
 
 
-def tube(path: np.ndarray, radius: Sequence[float] | float, *, sides: int = 8) -> tuple[np.ndarray, np.ndarray]:
+def tube(path: np.ndarray, radius: np.ndarray | float, *, sides: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Corners and faces of a tube along N 3 points, of one radius or one for each point."""
     radii = np.broadcast_to(np.asarray(radius, float), (len(path),))
     along = np.gradient(path, axis=0)

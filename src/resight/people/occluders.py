@@ -9,17 +9,21 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from resight.people.cloth import draw_colour
 from resight.people.mesh import Mesh, ellipsoid, joined, moved, painted, tube
 from resight.people.places import bicycle, box, bush, car
+from resight.people.raster import rasterise
+from resight.people.scene import View
 
 
 def pole(rng: np.random.Generator) -> Mesh:
     """A post or pillar that is higher than people."""
     path = np.array([[0, 0, 0], [0, 0, 2.0], [0, 0, 4.0]])
-    return painted(*tube(path, float(rng.uniform(0.07, 0.2)), sides=12), draw_colour(rng, {"grey": 2, "black": 1, "white": 1, "olive": 0.4}))
+    return painted(
+        *tube(path, float(rng.uniform(0.07, 0.2)), sides=12),
+        draw_colour(rng, {"grey": 2, "black": 1, "white": 1, "olive": 0.4}),
+    )
 
 
 def wall(rng: np.random.Generator) -> Mesh:
@@ -32,14 +36,21 @@ def sign(rng: np.random.Generator) -> Mesh:
     """A board on a pole."""
     low = float(rng.uniform(0.4, 1.2))
     board = box((-0.35, -0.02, low), (0.35, 0.02, low + 0.7), draw_colour(rng))
-    return joined([board, painted(*tube(np.array([[0, 0.03, 0], [0, 0.03, low], [0, 0.03, 2.2]]), 0.03), (0.3, 0.3, 0.3))])
+    return joined(
+        [board, painted(*tube(np.array([[0, 0.03, 0], [0, 0.03, low], [0, 0.03, 2.2]]), 0.03), (0.3, 0.3, 0.3))]
+    )
 
 
 def umbrella(rng: np.random.Generator) -> Mesh:
     """An open umbrella held low before somebody."""
     corners, faces = ellipsoid((0, 0, 1.25), (0.55, 0.55, 0.4), rings=8, sides=14)
     top = faces[corners[faces][:, :, 2].min(1) > 1.24]
-    return joined([painted(corners, top, draw_colour(rng)), painted(*tube(np.array([[0, 0, 0.6], [0, 0, 1.1], [0, 0, 1.65]]), 0.012), (0.05, 0.05, 0.05))])
+    return joined(
+        [
+            painted(corners, top, draw_colour(rng)),
+            painted(*tube(np.array([[0, 0, 0.6], [0, 0, 1.1], [0, 0, 1.65]]), 0.012), (0.05, 0.05, 0.05)),
+        ]
+    )
 
 
 def bush_body(rng: np.random.Generator) -> Mesh:
@@ -59,18 +70,12 @@ OCCLUDERS: Final[dict[str, Callable[[np.random.Generator], Mesh]]] = {
 }
 
 
-def silhouette(mesh: Mesh, project: Callable[[np.ndarray], np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """Pixels that a mesh covers, H W bool; `project` turns N 3 points into N 2 pixels (x, y)."""
-    canvas = Image.new("1", (size[1], size[0]))
-    draw = ImageDraw.Draw(canvas)
-    for triangle in project(mesh.vertices.astype(float))[mesh.faces].reshape(-1, 6).tolist():
-        draw.polygon(triangle, fill=1)
-    return np.asarray(canvas)
+def silhouette(mesh: Mesh, view: View) -> np.ndarray:
+    """Pixels that a mesh covers, H W bool."""
+    return rasterise(view.project(mesh.vertices.astype(float)), mesh.faces, size=(view.height, view.width)).face >= 0
 
 
-def placed(
-    mesh: Mesh, *, share: float, body: np.ndarray, project: Callable[[np.ndarray], np.ndarray], before: np.ndarray, side: int
-) -> Mesh:
+def placed(mesh: Mesh, *, share: float, body: np.ndarray, view: View, before: np.ndarray, side: int) -> Mesh:
     """The thing put at `before` (x, y on the ground), then moved sideways until it hides about `share` of `body`.
 
     `body` is the person's silhouette (H W bool); `side` is where the thing comes from, 1 or -1. What cannot hide that
@@ -83,7 +88,7 @@ def placed(
     for offset in offsets.tolist():
         spot = before + across * offset
         tried = moved(mesh, to=(float(spot[0]), float(spot[1]), 0.0))
-        hidden = float((silhouette(tried, project, body.shape) & body).sum()) / total
+        hidden = float((silhouette(tried, view) & body).sum()) / total
         if abs(hidden - share) < least:
             best, least = tried, abs(hidden - share)
         if hidden >= share:

@@ -78,12 +78,16 @@ def grass(rng: np.random.Generator) -> np.ndarray:
 def leaves(rng: np.random.Generator) -> np.ndarray:
     """Hedge or tree crown: dark gaps and bright leaves."""
     base = linear((70, 100, 48)) * rng.uniform(0.5, 1.1)
-    return np.asarray(np.clip(base * np.exp(0.75 * noise(rng, smooth=2.2) + 0.3 * noise(rng, smooth=9))[:, :, None], 0.004, 0.6))
+    return np.asarray(
+        np.clip(base * np.exp(0.75 * noise(rng, smooth=2.2) + 0.3 * noise(rng, smooth=9))[:, :, None], 0.004, 0.6)
+    )
 
 
 def front(rng: np.random.Generator) -> np.ndarray:
     """House front: plaster, brick or tiles, with windows, doors or shutters."""
-    base = linear(((196, 188, 170), (160, 96, 78), (206, 205, 200), (140, 140, 138), (178, 160, 128))[int(rng.integers(5))])
+    base = linear(
+        ((196, 188, 170), (160, 96, 78), (206, 205, 200), (140, 140, 138), (178, 160, 128))[int(rng.integers(5))]
+    )
     found = _surface(rng, base * rng.uniform(0.6, 1.05), 0.05, 0.08)
     rows, columns = np.mgrid[:TILE, :TILE]
     if rng.random() < 0.4:  # bricks
@@ -98,7 +102,7 @@ def front(rng: np.random.Generator) -> np.ndarray:
         found[pane] = linear((225, 225, 222)) * rng.uniform(0.2, 0.9)
         inner = (slice(max(TILE - low - tall, 0) + 4, TILE - low - 4), slice(left + 4, left + wide - 4))
         found[inner] = glass * (1 + 0.5 * noise(rng, smooth=10)[inner][:, :, None])
-    return np.clip(found, 0.008, 0.85)
+    return np.asarray(np.clip(found, 0.008, 0.85))
 
 
 def far(rng: np.random.Generator) -> np.ndarray:
@@ -110,7 +114,7 @@ def far(rng: np.random.Generator) -> np.ndarray:
         left = int(rng.integers(0, TILE))
         found[TILE - tall :, left : left + wide] = colour * rng.uniform(0.5, 1)
     texture = 1 + 0.25 * noise(rng, smooth=2)[:, :, None]
-    return np.clip(ndimage.gaussian_filter(found * texture, (2.5, 2.5, 0)), 0.01, 0.8)
+    return np.asarray(np.clip(ndimage.gaussian_filter(found * texture, (2.5, 2.5, 0)), 0.01, 0.8))
 
 
 @functools.lru_cache(maxsize=16)
@@ -138,12 +142,19 @@ def build_site(camera: Camera) -> Site:
 def _clutter(camera: Camera, behind: float, rng: np.random.Generator) -> Mesh | None:
     """Bicycles, cars, posts, bushes, bins and far people between the people and the wall."""
     makers = (bicycle, car, post, bush, bin_, stranger)
-    shares = np.array({"street": (2, 3, 2, 1, 1, 2), "lawn": (1, 0.3, 1, 3, 0.5, 1), "hall": (0.2, 0, 1, 0.3, 1, 2)}.get(camera.place, (3, 1, 2, 1, 1, 2)), float)
+    shares = np.array(
+        {"street": (2, 3, 2, 1, 1, 2), "lawn": (1, 0.3, 1, 3, 0.5, 1), "hall": (0.2, 0, 1, 0.3, 1, 2)}.get(
+            camera.place, (3, 1, 2, 1, 1, 2)
+        ),
+        float,
+    )
     found = []
     for _ in range(int(rng.integers(6, 16))):
         thing = makers[int(rng.choice(len(makers), p=shares / shares.sum()))](rng)
         place = (float(rng.uniform(-9, 9)), float(rng.uniform(min(1.6, behind - 0.6), max(behind - 0.4, 1.8))), 0.0)
-        found.append(Mesh((thing.vertices + np.array(place)).astype(np.float32), thing.faces, thing.colours, thing.labels))
+        found.append(
+            Mesh((thing.vertices + np.array(place)).astype(np.float32), thing.faces, thing.colours, thing.labels)
+        )
     return joined(found) if found else None
 
 
@@ -160,17 +171,24 @@ def bicycle(rng: np.random.Generator) -> Mesh:
     for x in (-0.5, 0.5):
         wheel = np.stack([x + 0.33 * np.cos(turn), 0 * turn, 0.33 + 0.33 * np.sin(turn)], 1)
         parts.append(painted(*tube(wheel, 0.022, sides=5), (0.02, 0.02, 0.02)))
-    bars = ([[-0.5, 0, 0.33], [-0.12, 0, 0.33], [-0.2, 0, 0.8]], [[-0.12, 0, 0.33], [0.4, 0, 0.85], [0.5, 0, 0.33]])
-    bars += ([[-0.2, 0, 0.72], [0.38, 0, 0.78]], [[0.42, -0.28, 0.98], [0.38, 0, 0.9], [0.42, 0.28, 0.98]])
-    bars += ([[-0.3, 0, 0.86], [-0.08, 0, 0.88]], [[-0.5, 0, 0.33], [-0.2, 0, 0.75]])
+    bars = [
+        *([[-0.5, 0, 0.33], [-0.12, 0, 0.33], [-0.2, 0, 0.8]], [[-0.12, 0, 0.33], [0.4, 0, 0.85], [0.5, 0, 0.33]]),
+        *([[-0.2, 0, 0.72], [0.38, 0, 0.78]], [[0.42, -0.28, 0.98], [0.38, 0, 0.9], [0.42, 0.28, 0.98]]),
+        *([[-0.3, 0, 0.86], [-0.08, 0, 0.88]], [[-0.5, 0, 0.33], [-0.2, 0, 0.75]]),
+    ]
     parts += [painted(*tube(np.array(bar, float), 0.024, sides=5), colour) for bar in bars]
     return _turned(joined(parts), float(rng.normal(0, 0.5)))
 
 
 def car(rng: np.random.Generator) -> Mesh:
     """A car-like body: lower body, cabin with dark glass, wheels."""
-    colour = varied(((200, 200, 200), (40, 40, 44), (120, 30, 32), (40, 60, 110), (235, 235, 232))[int(rng.integers(5))], rng)
-    parts = [box((-2.1, -0.85, 0.25), (2.1, 0.85, 0.85), colour), box((-1.3, -0.75, 0.8), (1.1, 0.75, 1.42), (0.03, 0.035, 0.04))]
+    colour = varied(
+        ((200, 200, 200), (40, 40, 44), (120, 30, 32), (40, 60, 110), (235, 235, 232))[int(rng.integers(5))], rng
+    )
+    parts = [
+        box((-2.1, -0.85, 0.25), (2.1, 0.85, 0.85), colour),
+        box((-1.3, -0.75, 0.8), (1.1, 0.75, 1.42), (0.03, 0.035, 0.04)),
+    ]
     parts.append(box((-1.15, -0.72, 1.36), (0.95, 0.72, 1.46), colour))
     for x in (-1.3, 1.3):
         for y in (-0.84, 0.84):
@@ -183,7 +201,10 @@ def post(rng: np.random.Generator) -> Mesh:
     tall = float(rng.choice([1.0, 3.5, 6.0]))
     radius = float(rng.uniform(0.05, 0.16))
     path = np.array([[0, 0, 0], [0, 0, tall / 2], [0, 0, tall]])
-    return painted(*tube(path, radius, sides=10), draw_colour(rng, {"grey": 1, "black": 1, "white": 0.5, "olive": 0.3, "yellow": 0.2}))
+    return painted(
+        *tube(path, radius, sides=10),
+        draw_colour(rng, {"grey": 1, "black": 1, "white": 0.5, "olive": 0.3, "yellow": 0.2}),
+    )
 
 
 def bush(rng: np.random.Generator) -> Mesh:
@@ -208,9 +229,14 @@ def bin_(rng: np.random.Generator) -> Mesh:
 def stranger(rng: np.random.Generator) -> Mesh:
     """Somebody far away, as a few lumps: label 0, too coarse to be a person of the set."""
     upper, lower = draw_colour(rng), draw_colour(rng)
-    parts = [painted(*ellipsoid((0, 0, 1.18), (0.2, 0.13, 0.34)), upper), painted(*ellipsoid((0, 0, 1.6), (0.09, 0.1, 0.13)), (0.35, 0.22, 0.16))]
+    parts = [
+        painted(*ellipsoid((0, 0, 1.18), (0.2, 0.13, 0.34)), upper),
+        painted(*ellipsoid((0, 0, 1.6), (0.09, 0.1, 0.13)), (0.35, 0.22, 0.16)),
+    ]
     for side in (1, -1):
-        leg = np.array([[side * 0.09, 0, 0.95], [side * 0.1, rng.normal(0, 0.12), 0.5], [side * 0.11, rng.normal(0, 0.2), 0.03]])
+        leg = np.array(
+            [[side * 0.09, 0, 0.95], [side * 0.1, rng.normal(0, 0.12), 0.5], [side * 0.11, rng.normal(0, 0.2), 0.03]]
+        )
         arm = np.array([[side * 0.2, 0, 1.42], [side * 0.26, 0, 1.1], [side * 0.25, rng.normal(0, 0.15), 0.85]])
         parts += [painted(*tube(leg, 0.075), lower), painted(*tube(arm, 0.05), upper)]
     return _turned(joined(parts), float(rng.uniform(0, 6.3)))

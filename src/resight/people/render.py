@@ -16,11 +16,16 @@ import numpy as np
 from resight.errors import MissingExtra
 from resight.people.cameras import Camera
 from resight.people.mesh import Mesh, joined, normals
-from resight.people.places import Panel, Site, build_site
+from resight.people.places import Panel, build_site
+from resight.people.raster import Seen, rasterise
 from resight.people.scene import Scene, View, view_of
 
-SAMPLES = 16
+SAMPLES = 8
+"""Paths of light for each pixel."""
 DEPTH = 3
+"""Of these paths: light from sun and sky, and once reflected."""
+JOINT = 0.15
+"""How deep a keypoint may lie below the surface that is seen, metres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,18 @@ def _mitsuba() -> Any:
 def draw(scene: Scene, *, height: int, width: int, samples: int = SAMPLES, light: bool = True) -> Rendered:
     """Light and maps of a scene at H W pixels; the same scene gives the same bytes."""
     view = view_of(scene, height, width)
-    person, thing, numbers = _maps(scene, view)
+    meshes = [scene.person, *scene.others, *([scene.occluder] if scene.occluder else [])]
+    near, label = _look(joined(meshes), view)
+    starts = np.cumsum([0, *(len(mesh.faces) for mesh in meshes)])
+    which = np.searchsorted(starts, near.face, side="right")  # 0 where nothing is seen
+    thing = which == len(meshes) if scene.occluder else np.zeros(which.shape, bool)
+    person = np.where(thing, 0, which).astype(np.uint8)
     shown = _light(scene, view, samples) if light else np.zeros((height, width, 3), np.float32)
-    parts = _first_labels([scene.body], view)[1]
-    label = np.where(person == 1, numbers, 0).astype(np.uint8)
+    parts = _look(scene.body, view)[1]
     visible, part_visible = _seen(scene, view, person, parts)
-    return Rendered(shown, label, person, parts, thing, _keypoints(scene, view, person), visible, part_visible)
+    keypoints = _keypoints(scene, view, person, near.depth)
+    label = np.where(person == 1, label, 0).astype(np.uint8)
+    return Rendered(shown, label, person, parts, thing, keypoints, visible, part_visible)
 
 
 def _light(scene: Scene, view: View, samples: int) -> np.ndarray:
@@ -97,9 +108,6 @@ def _sensor(view: View, samples: int) -> dict[str, Any]:
     mi = _mitsuba()
     look = mi.ScalarTransform4f().look_at(view.eye.tolist(), view.target.tolist(), [0, 0, 1])
     film = {"type": "hdrfilm", "width": view.width, "height": view.height, "rfilter": {"type": "box"}}
-    kind: dict[str, Any] = {"type": "independent", "sample_count": samples}
-    if samples == 1:
-        kind = {"type": "stratified", "sample_count": 1, "jitter": False}
     return {
         "type": "perspective",
         "fov": view.fov,
@@ -107,26 +115,29 @@ def _sensor(view: View, samples: int) -> dict[str, Any]:
         "near_clip": 0.1,
         "to_world": look,
         "film": film,
-        "sampler": kind,
+        "sampler": {"type": "independent", "sample_count": samples},
     }
 
 
-def _shape(mesh: Mesh, *, smooth: bool = True, tinted: bool = True) -> Any:
+def _shape(mesh: Mesh) -> Any:
     mi = _mitsuba()
     properties = mi.Properties()
-    if tinted:
-        paint = {"type": "diffuse", "reflectance": {"type": "mesh_attribute", "name": "vertex_color"}}
-        properties["mesh_bsdf"] = mi.load_dict({"type": "twosided", "paint": paint})
-    shape = mi.Mesh("mesh", len(mesh.vertices), len(mesh.faces), props=properties, has_vertex_normals=smooth)
-    if tinted:
-        shape.add_attribute("vertex_color", 3, np.ascontiguousarray(mesh.colours, np.float32).ravel())
+    properties["mesh_bsdf"] = _paint()
+    shape = mi.Mesh("mesh", len(mesh.vertices), len(mesh.faces), props=properties, has_vertex_normals=True)
+    shape.add_attribute("vertex_color", 3, np.ascontiguousarray(mesh.colours, np.float32).ravel())
     values = mi.traverse(shape)
     values["vertex_positions"] = np.ascontiguousarray(mesh.vertices, np.float32).ravel()
     values["faces"] = np.ascontiguousarray(mesh.faces, np.uint32).ravel()
-    if smooth:
-        values["vertex_normals"] = normals(mesh.vertices.astype(float), mesh.faces).astype(np.float32).ravel()
+    values["vertex_normals"] = normals(mesh.vertices.astype(float), mesh.faces).astype(np.float32).ravel()
     values.update()
     return shape
+
+
+@functools.cache
+def _paint() -> Any:
+    """Matt surface, on both sides, of each corner's own colour."""
+    paint = {"type": "diffuse", "reflectance": {"type": "mesh_attribute", "name": "vertex_color"}}
+    return _mitsuba().load_dict({"type": "twosided", "paint": paint})
 
 
 @functools.lru_cache(maxsize=16)
@@ -145,7 +156,7 @@ def _panel_paint(camera: Camera, number: int) -> Any:
 
 def _place(camera: Camera, shift: tuple[float, float]) -> dict[str, Any]:
     """The place's shapes, moved so that people pass another spot of it."""
-    site: Site = build_site(camera)
+    site = build_site(camera)
     found = {f"panel{n}": _rectangle(panel, camera, n, shift) for n, panel in enumerate(site.panels)}
     if site.clutter is not None:
         offset = np.array([shift[0], max(shift[1], -0.2), 0], np.float32)
@@ -163,45 +174,33 @@ def _rectangle(panel: Panel, camera: Camera, number: int, shift: tuple[float, fl
     return {"type": "rectangle", "to_world": mi.ScalarTransform4f(matrix), "paint": _panel_paint(camera, number)}
 
 
-def _first_labels(meshes: list[Mesh], view: View) -> tuple[np.ndarray, np.ndarray]:
-    """For each pixel centre, which mesh it sees (0 none, 1 the first, ...) and the label there."""
-    mi = _mitsuba()
-    starts = np.cumsum([0, *(len(mesh.faces) for mesh in meshes)])
-    whole = joined(meshes)
-    world = {
-        "type": "scene",
-        "integrator": {"type": "aov", "aovs": "shape:shape_index,face:prim_index"},
-        "all": _shape(whole, smooth=False, tinted=False),
-        "sensor": _sensor(view, 1),
-    }
-    found = np.array(mi.render(mi.load_dict(world), spp=1))
-    hit, face = found[:, :, -2] >= 0.5, np.rint(found[:, :, -1]).astype(int)
-    which = np.where(hit, np.searchsorted(starts, face, side="right"), 0)
-    return which, np.where(hit, whole.labels[np.clip(face, 0, len(whole.labels) - 1)], 0).astype(np.uint8)
+def _look(mesh: Mesh, view: View) -> tuple[Seen, np.ndarray]:
+    """What the pixel centres see of a mesh, and its labels there."""
+    seen = rasterise(view.project(mesh.vertices.astype(float)), mesh.faces, size=(view.height, view.width))
+    return seen, np.where(seen.face >= 0, mesh.labels[seen.face], 0).astype(np.uint8)
 
 
-def _maps(scene: Scene, view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Person numbers, occluder mask and the labels of the nearest surface."""
-    meshes = [scene.person, *scene.others, *([scene.occluder] if scene.occluder else [])]
-    which, labels = _first_labels(meshes, view)
-    thing = which == len(meshes) if scene.occluder else np.zeros(which.shape, bool)
-    return np.where(thing, 0, which).astype(np.uint8), thing, labels
+def _keypoints(scene: Scene, view: View, person: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Keypoints 17 3: x, y in pixels; 0 outside the box, 1 hidden, 2 visible.
 
-
-def _keypoints(scene: Scene, view: View, person: np.ndarray) -> np.ndarray:
-    """Keypoints in pixels; visible where the nearest surface belongs to the person and faces the same way."""
-    from resight.people.visibility import keypoint_states
-
-    return keypoint_states(scene, view, person)
+    Visible means that the pixel belongs to the person and that nothing of the person lies more than `JOINT` before the
+    joint: joints sit inside limbs, and an arm behind the trunk is hidden.
+    """
+    places = view.project(scene.keypoints.astype(float))
+    x, y = np.rint(places[:, :2]).astype(int).T
+    inside = (x >= 0) & (y >= 0) & (x < view.width) & (y < view.height)
+    x, y = np.clip(x, 0, view.width - 1), np.clip(y, 0, view.height - 1)
+    seen = (person[y, x] == 1) & (places[:, 2] - depth[y, x] < JOINT)
+    return np.column_stack([places[:, :2], np.where(inside, 1 + seen, 0)]).astype(np.float32)
 
 
 def _seen(scene: Scene, view: View, person: np.ndarray, parts: np.ndarray) -> tuple[float, tuple[float, ...]]:
-    """Shares of the body that are seen, also counting what lies outside the box."""
+    """Shares of the body that are seen, of what would be seen without box and others."""
     top, left, bottom, right = scene.box
     tall, wide = bottom - top, right - left
     around = replace(scene, box=(top - tall, left - wide, bottom + tall, right + wide))
-    whole = _first_labels([scene.body], view_of(around, 3 * view.height // 2, 3 * view.width // 2))[1]
-    totals = np.bincount(whole.ravel(), minlength=11)[:11] * 4.0
+    whole = _look(scene.body, view_of(around, 3 * view.height, 3 * view.width))[1]
+    totals = np.bincount(whole.ravel(), minlength=11)[:11].astype(float)
     shown = np.bincount(parts[person == 1].ravel(), minlength=11)[:11]
     shares = [float(min(shown[n] / totals[n], 1.0)) if totals[n] > 0 else float("nan") for n in range(1, 11)]
     return float(min(shown[1:].sum() / max(totals[1:].sum(), 1.0), 1.0)), tuple(shares)

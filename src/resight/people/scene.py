@@ -27,18 +27,19 @@ class View:
     width: int
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Points N 3 as pixels N 2 (x, y; pixel centres at whole numbers)."""
+        """Points N 3 as N 3: x and y in pixels (centres at whole numbers), depth along the view's axis in metres."""
         forward = self.target - self.eye
         forward = forward / np.linalg.norm(forward)
         right = np.cross(forward, [0, 0, 1.0])
         right /= np.linalg.norm(right)
         up = np.cross(right, forward)
         ray = points - self.eye
-        depth = np.maximum(ray @ forward, 1e-6)
+        depth = ray @ forward
+        depth = np.where(np.abs(depth) < 1e-6, 1e-6, depth)
         scale = self.height / 2 / np.tan(np.deg2rad(self.fov) / 2)
         x = self.width / 2 + ray @ right / depth * scale - 0.5
         y = self.height / 2 - ray @ up / depth * scale - 0.5
-        return np.stack([x, y], axis=1)
+        return np.stack([x, y, depth], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,7 @@ def make_scene(camera: Camera, figure: Figure, *, turn: float, rng: np.random.Ge
 
 def _extent(vertices: np.ndarray, eye: np.ndarray, middle: np.ndarray) -> tuple[float, float, float, float]:
     """Top, left, bottom and right of points as tangents of the directions from the eye to `middle`."""
-    view = View(eye, middle, 90.0, 2, 2)
-    x, y = view.project(vertices.astype(float)).T + 0.5 - 1
+    x, y = View(eye, middle, 90.0, 2, 2).project(vertices.astype(float))[:, :2].T - 0.5
     return float(y.min()), float(x.min()), float(y.max()), float(x.max())
 
 

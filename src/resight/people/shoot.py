@@ -135,5 +135,3 @@ def _truth(shot: Shot, scene: Scene, shown: Rendered, native: float, stops: floa
         "keypoints": " ".join(f"{x:.1f},{y:.1f},{int(state)}" for x, y, state in shown.keypoints),
     }
     return row
-
-

@@ -189,9 +189,7 @@ def sew(garment: Garment, posed: np.ndarray) -> list[Mesh]:
         folds = np.sin(places @ (rng.normal(0, 1, (4, 3)) * [22, 22, 11]).T + rng.uniform(0, 6, 4)).mean(1)
         vertices = surface + out * (away * (1 + 0.35 * folds) + 0.004 * folds)[:, None]
         colours = cloth_colours(garment.cloth, places, corners @ at.front, corners @ at.is_arm.astype(np.float32))
-        found.append(
-            Mesh(vertices.astype(np.float32), faces, colours, np.full(len(faces), garment.label, np.uint8))
-        )
+        found.append(Mesh(vertices.astype(np.float32), faces, colours, np.full(len(faces), garment.label, np.uint8)))
     return found
 
 

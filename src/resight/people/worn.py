@@ -22,7 +22,11 @@ def _scalp() -> np.ndarray:
     """Height above the hair line of every corner of the head on the mean body, metres; the face is below."""
     anatomy = load_anatomy()
     depth, height = anatomy.template[:, 1], anatomy.template[:, 2]
-    line = np.interp(depth, [-0.17, -0.125, -0.085, -0.06, -0.045, -0.02, 0.0, 0.04], [0.83, 0.805, 0.79, 0.775, 0.735, 0.735, 0.67, 0.64])
+    line = np.interp(
+        depth,
+        [-0.17, -0.125, -0.085, -0.06, -0.045, -0.02, 0.0, 0.04],
+        [0.83, 0.805, 0.79, 0.775, 0.735, 0.735, 0.67, 0.64],
+    )
     found = height - line
     found[(parts() != 1) | (anatomy.shell != 0) | _ears()] = -1
     return np.asarray(found)
@@ -49,7 +53,17 @@ def hair(identity: Identity, rest: np.ndarray) -> list[tuple[Mesh, str]]:
     top = np.clip((anatomy.template[:, 2] - 0.78) / 0.07, 0, 1)
     moved = rest + out * lift[:, None] + np.array([0, 0, 1.0]) * (0.4 * thick * top)[:, None]
     strands = 1 + 0.25 * np.sin(anatomy.template @ np.array([90.0, 130.0, 60.0]))
-    found = [(Mesh(moved.astype(np.float32), faces, np.clip(colour * strands[:, None], 0, 0.9).astype(np.float32), np.full(len(faces), HAIR, np.uint8)), "head")]
+    found = [
+        (
+            Mesh(
+                moved.astype(np.float32),
+                faces,
+                np.clip(colour * strands[:, None], 0, 0.9).astype(np.float32),
+                np.full(len(faces), HAIR, np.uint8),
+            ),
+            "head",
+        )
+    ]
     crown, jaw, back = _head_size(rest)
     if style in ("bob", "long"):
         end = jaw - 0.02 if style == "bob" else jaw - 0.12 - 0.16 * identity.length
@@ -109,7 +123,14 @@ def hat(identity: Identity, rest: np.ndarray) -> list[tuple[Mesh, str]]:
     elif identity.hat == "hat":
         turn = np.linspace(0, 2 * np.pi, 18, endpoint=False)[None]
         out = np.array([0.95, 1.75])[:, None]
-        brim = np.stack([wide * np.sin(turn) * out, middle[1] + deep * np.cos(turn) * out, middle[2] + 0.005 - 0.02 * (out - 1) + 0 * turn], -1)
+        brim = np.stack(
+            [
+                wide * np.sin(turn) * out,
+                middle[1] + deep * np.cos(turn) * out,
+                middle[2] + 0.005 - 0.02 * (out - 1) + 0 * turn,
+            ],
+            -1,
+        )
         found.append(painted(brim.reshape(-1, 3), grid_faces(2, 18, closed=True), colour, HAT))
     return [(mesh, "head") for mesh in found]
 
@@ -139,7 +160,10 @@ def scarf(identity: Identity, heads: np.ndarray) -> list[tuple[Mesh, str]]:
     rows = np.linspace(0, 1, 7)
     end = np.stack([0.04 + 0 * rows, -0.095 - 0.05 * np.sin(rows * 1.8), -0.01 - 0.28 * rows], 1) + neck
     colours = identity.scarf_cloth
-    meshes = [painted(*tube(ring, 0.034), colours.colour, SCARF), painted(*tube(end, 0.032), colours.second if colours.pattern != "plain" else colours.colour, SCARF)]
+    meshes = [
+        painted(*tube(ring, 0.034), colours.colour, SCARF),
+        painted(*tube(end, 0.032), colours.second if colours.pattern != "plain" else colours.colour, SCARF),
+    ]
     return [(mesh, "spine01") for mesh in meshes]
 
 
@@ -160,7 +184,16 @@ def bag(identity: Identity, rest: np.ndarray, heads: np.ndarray) -> list[tuple[M
         meshes = [painted(*sack, colour), painted(*pocket, second if identity.bag_cloth.pattern != "plain" else colour)]
         front = float(skin[:, 1].min())
         for x in (0.085, -0.085):
-            path = np.array([[x, behind - 0.05, chest[2] + 0.03], [x, -0.02, chest[2] + 0.155], [x, -0.1, chest[2] + 0.1], [x * 1.1, front - 0.012, chest[2] - 0.03], [x * 1.5, front + 0.05, chest[2] - 0.17], [x * 1.4, behind - 0.06, chest[2] - 0.25]])
+            path = np.array(
+                [
+                    [x, behind - 0.05, chest[2] + 0.03],
+                    [x, -0.02, chest[2] + 0.155],
+                    [x, -0.1, chest[2] + 0.1],
+                    [x * 1.1, front - 0.012, chest[2] - 0.03],
+                    [x * 1.5, front + 0.05, chest[2] - 0.17],
+                    [x * 1.4, behind - 0.06, chest[2] - 0.25],
+                ]
+            )
             meshes.append(painted(*tube(path, 0.018, sides=6), colour))
         return [(mesh, "spine02") for mesh in meshes]
     if identity.bag == "shoulder-bag":
@@ -168,7 +201,31 @@ def bag(identity: Identity, rest: np.ndarray, heads: np.ndarray) -> list[tuple[M
         wide = float(np.abs(skin[np.abs(skin[:, 2] - hip[2]) < 0.05][:, 0]).max()) + 0.06
         box = ellipsoid((sign * wide, 0.02, hip[2] + 0.02), (0.055, 0.15, 0.12), square=0.5)
         front, behind = float(skin[:, 1].min()) - 0.015, float(skin[:, 1].max()) + 0.02
-        path = np.array([[sign * wide, -0.08, hip[2] + 0.12], [0.03 * sign, front, chest[2] - 0.12], [-0.09 * sign, -0.06, chest[2] + 0.15], [-0.06 * sign, behind, chest[2] - 0.02], [sign * wide, 0.1, hip[2] + 0.12]])
+        path = np.array(
+            [
+                [sign * wide, -0.08, hip[2] + 0.12],
+                [0.03 * sign, front, chest[2] - 0.12],
+                [-0.09 * sign, -0.06, chest[2] + 0.15],
+                [-0.06 * sign, behind, chest[2] - 0.02],
+                [sign * wide, 0.1, hip[2] + 0.12],
+            ]
+        )
         return [(painted(*box, colour), "spine05"), (painted(*tube(path, 0.014, sides=6), colour), "spine05")]
     hand = heads[anatomy.bone(f"finger3-1.{side}")]
-    return [(painted(*ellipsoid((0, 0, -0.2), (0.06, 0.16, 0.13) if identity.bag == "handbag" else (0.08, 0.15, 0.19), square=0.45), colour), f"hang:{side}")] if len(hand) else []
+    return (
+        [
+            (
+                painted(
+                    *ellipsoid(
+                        (0, 0, -0.2),
+                        (0.06, 0.16, 0.13) if identity.bag == "handbag" else (0.08, 0.15, 0.19),
+                        square=0.45,
+                    ),
+                    colour,
+                ),
+                f"hang:{side}",
+            )
+        ]
+        if len(hand)
+        else []
+    )

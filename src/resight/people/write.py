@@ -69,7 +69,9 @@ def check_folder(folder: Path, plan: Plan) -> bool:
             raise BadRecipe(f"{folder} holds people of another plan (see {facts}). Choose a new folder for --out.")
         return True
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadRecipe(f"{folder} exists and holds something else; nothing was written. Choose a new folder for --out.")
+        raise BadRecipe(
+            f"{folder} exists and holds something else; nothing was written. Choose a new folder for --out."
+        )
     return False
 
 
@@ -130,7 +132,10 @@ def _write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
     half = "train" if shot.split == "bounding_box_train" else "val"
     _link(folder / shot.split / name, folder / "lip" / f"{half}_images" / name)
     maps = [(folder / "lip" / f"{half}_segmentations", picture.label, LIP20)]
-    maps += [(folder / "maps" / "body10", picture.parts, BODY10), (folder / "maps" / "persons", picture.persons, PERSONS)]
+    maps += [
+        (folder / "maps" / "body10", picture.parts, BODY10),
+        (folder / "maps" / "persons", picture.persons, PERSONS),
+    ]
     if picture.twin is not None and picture.reach is not None:
         _write_jpeg(folder / "twins" / name, picture.twin, picture.quality)
         maps.append((folder / "maps" / "cause", picture.reach, REACH))
@@ -170,7 +175,9 @@ def _finish(folder: Path, plan: Plan) -> None:
     writer.writeheader()
     writer.writerows(rows)
     for half in ("train", "val"):
-        names = [Path(row["file"]).stem for row in rows if row["file"].startswith("bounding_box_train") == (half == "train")]
+        names = [
+            Path(row["file"]).stem for row in rows if row["file"].startswith("bounding_box_train") == (half == "train")
+        ]
         if names:
             _write_text(folder / "lip" / f"{half}_id.txt", "".join(f"{name}\n" for name in names))
     people = {f"{person:04d}": asdict(identity_of(plan, person)) for person in range(1, plan.persons + 1)}

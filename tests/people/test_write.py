@@ -1,0 +1,108 @@
+"""Writing a set, with a stand-in for the renderer: the same bytes always, also after a kill in the middle."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resight.data.labels import BODY10, LIP20, read_map
+from resight.data.reid_sets import find_set
+from resight.errors import BadRecipe
+from resight.people.plan import Plan, Shot, generator
+from resight.people.shoot import Picture
+from resight.people.write import write_people
+
+PLAN = Plan(persons=4, cameras=2, pictures=2, seed=3, height=32, width=16, causes=("low-light",), twins=True)
+
+
+def drawn(plan: Plan, shot: Shot) -> Picture:
+    rng = generator(plan, 13, shot.person, shot.camera, shot.number)
+    pixels = rng.integers(0, 256, (plan.height, plan.width, 3), dtype=np.uint8)
+    maps = [rng.integers(0, top, (plan.height, plan.width), dtype=np.uint8) for top in (20, 11, 2)]
+    truth = {"file": f"{shot.split}/{shot.name}.jpg", "person": shot.person, "cause": shot.cause and shot.cause.name}
+    twin = None if shot.cause is None else pixels // 2
+    return Picture(pixels, 90, *maps, truth, twin, None if twin is None else maps[2])
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("people") / "set"
+    write_people(folder, PLAN, shooter=drawn)
+    return folder
+
+
+def test_a_set_is_read_as_market_1501(written: Path) -> None:
+    found = find_set(written)
+    counts = [sum(1 for _ in found.crops(split)) for split in ("train", "query", "gallery")]
+    assert counts == [8, 4, 4]
+
+
+def test_pictures_and_maps_stand_in_lip_layout_without_a_second_copy(written: Path) -> None:
+    for half, count in (("train", 8), ("val", 8)):
+        names = (written / "lip" / f"{half}_id.txt").read_text().split()
+        assert len(names) == count
+        for name in names:
+            label = read_map(written / "lip" / f"{half}_segmentations" / f"{name}.png", LIP20, size=(32, 16))
+            assert label.shape == (32, 16)
+            assert (written / "lip" / f"{half}_images" / f"{name}.jpg").stat().st_nlink == 2
+            read_map(written / "maps" / "body10" / f"{name}.png", BODY10)
+
+
+def test_the_table_has_a_row_for_each_picture_and_twins_where_there_is_a_cause(written: Path) -> None:
+    with (written / "people.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == PLAN.total
+    assert all((written / row["file"]).exists() for row in rows)
+    planted = {Path(row["file"]).name for row in rows if row["cause"]}
+    assert {path.name for path in (written / "twins").iterdir()} == planted
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(written: Path, tmp_path: Path) -> None:
+    def until_the_third(plan: Plan, shot: Shot) -> Picture:
+        if (shot.person, shot.number) == (3, 2):
+            raise KeyboardInterrupt
+        return drawn(plan, shot)
+
+    with pytest.raises(KeyboardInterrupt):
+        write_people(tmp_path / "set", PLAN, shooter=until_the_third)
+    assert not (tmp_path / "set" / "people.csv").exists()
+    seen: list[int] = []
+
+    def counting(plan: Plan, shot: Shot) -> Picture:
+        seen.append(shot.person)
+        return drawn(plan, shot)
+
+    write_people(tmp_path / "set", PLAN, shooter=counting)
+    assert set(seen) == {3, 4}
+    assert tree(tmp_path / "set") == tree(written)
+
+
+def test_more_persons_leave_the_first_ones_as_they_are(written: Path, tmp_path: Path) -> None:
+    write_people(tmp_path / "more", replace(PLAN, persons=6), shooter=drawn)
+    more = tree(tmp_path / "more")
+    for name, content in tree(written).items():
+        if name.endswith((".jpg", ".png")):
+            assert more[name] == content
+
+
+def test_a_finished_set_is_left_alone(written: Path) -> None:
+    before = tree(written)
+    write_people(written, PLAN, shooter=lambda plan, shot: pytest.fail("drawn again"))
+    assert tree(written) == before
+
+
+def test_a_folder_of_something_else_is_never_written_into(written: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match="another plan"):
+        write_people(written, replace(PLAN, seed=4), shooter=drawn)
+    (tmp_path / "letters.txt").write_text("mine")
+    with pytest.raises(BadRecipe, match="nothing was written"):
+        write_people(tmp_path, PLAN, shooter=drawn)
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
