@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from resight.errors import BadFeatures, BadRecipe
@@ -79,11 +79,13 @@ def test_equal_features_give_numbers_not_nan(row, lambda_):
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
+@example(seed=4859)
 def test_the_length_of_a_feature_does_not_count(seed):
     features = crowd(seed, pictures=80, width=12)
     powers = 2.0 ** np.random.default_rng(seed).integers(-30, 30, (80, 1))
     longer = (features * powers).astype(np.float32)
-    np.testing.assert_allclose(rerank(longer[:20], longer[20:], **PAPER), rerank(features[:20], features[20:], **PAPER))
+    found, wanted = (rerank(rows[:20], rows[20:], **PAPER) for rows in (longer, features))
+    np.testing.assert_allclose(found, wanted, atol=1e-6, rtol=0)  # seed 4859: one digit of float32 apart
 
 
 @settings(max_examples=10)
