@@ -180,3 +180,9 @@ def test_tests_run_on_one_torch_thread():
 @pytest.mark.skipif(not os.environ.get("CI"), reason="asked of CI's machine, which has no GPU")
 def test_no_cuda_build_of_torch_crept_in():
     assert torch.version.cuda is None
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_every_proof_that_a_module_names_is_there(source):
+    named = re.findall(r"\b(?:tests|benchmarks)/[\w/]+\.py\b", source.read_text(encoding="utf-8"))
+    assert [name for name in named if not (REPOSITORY / name).is_file()] == []

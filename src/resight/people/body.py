@@ -1,7 +1,7 @@
 """From numbers to a posed body: shape, skeleton, gait and linear blend skinning, in numpy.
 
 Gait curves are drawn after the textbook sagittal angles of level walking (Winter, "Biomechanics and Motor Control of
-Human Movement", 2009), smoothed by hand. Proof: tests/people/test_body.py.
+Human Movement", 2009), smoothed by hand. Proof: tests/people/test_people.py.
 """
 
 from __future__ import annotations
@@ -157,24 +157,25 @@ def hip_angle(phase: float) -> float:
     return 6 + 22 * float(np.cos(2 * np.pi * phase))
 
 
+def _bump(phase: float, centre: float, width: float) -> float:
+    """A rise to 1 at one phase of the gait, which comes round again after 1."""
+    apart = (phase - centre + 0.5) % 1 - 0.5
+    return float(np.exp(-((apart / width) ** 2)))
+
+
 def knee_angle(phase: float) -> float:
     """Knee bend, degrees."""
-
-    def bump(centre: float, width: float) -> float:
-        apart = (phase - centre + 0.5) % 1 - 0.5
-        return float(np.exp(-((apart / width) ** 2)))
-
-    return 4 + 13 * bump(0.15, 0.09) + 56 * bump(0.73, 0.12)
+    return 4 + 13 * _bump(phase, 0.15, 0.09) + 56 * _bump(phase, 0.73, 0.12)
 
 
 def foot_angle(phase: float) -> float:
     """Toes downwards against the ground, degrees."""
-
-    def bump(centre: float, width: float) -> float:
-        apart = (phase - centre + 0.5) % 1 - 0.5
-        return float(np.exp(-((apart / width) ** 2)))
-
-    return -18 * bump(0.0, 0.06) + 55 * bump(0.63, 0.11) + 8 * bump(0.8, 0.1) - 8 * bump(0.93, 0.06)
+    return (
+        -18 * _bump(phase, 0.0, 0.06)
+        + 55 * _bump(phase, 0.63, 0.11)
+        + 8 * _bump(phase, 0.8, 0.1)
+        - 8 * _bump(phase, 0.93, 0.06)
+    )
 
 
 def bone_turns(anatomy: Anatomy, heads: np.ndarray, pose: Pose) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """Known causes of failure, planted on demand with a dose, and the twin that is the same draw without the cause.
 
 Causes in the scene (occlusion, second person, truncation) change what is rendered; causes of the sensor (low light,
-low resolution, colour cast, motion blur) go through `data/degrade.py`. Proof: tests/people/test_causes.py.
+low resolution, colour cast, motion blur) go through `data/degrade.py`. Proof: tests/people/test_people.py.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ UNITS: Final = {
     "colour-cast": "stops of red over blue",
     "motion-blur": "pixels of movement at a height of 128",
 }
-CAUSES: Final = tuple(UNITS)
 IN_SCENE: Final = ("occlusion", "second-person", "truncation")
 
 

@@ -1,13 +1,13 @@
 """Colours and patterns of clothes, skin and hair, as linear reflectance.
 
 Shares of colours follow what people in streets wear: much black, grey, blue and white.
-Proof: tests/people/test_cloth.py.
+Proof: tests/people/test_people.py, in whole pictures.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -72,12 +72,16 @@ def linear(colour: tuple[int, int, int]) -> np.ndarray:
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
+def pick(rng: np.random.Generator, shares: dict[str, float]) -> Any:
+    """One of the names, each by its share; shares below 0 count as 0 and need not sum to 1."""
+    weights = np.clip(np.array(list(shares.values())), 0, None)
+    return list(shares)[int(rng.choice(len(shares), p=weights / weights.sum()))]
+
+
 def draw_colour(rng: np.random.Generator, shares: dict[str, float] | None = None) -> tuple[float, float, float]:
     """One colour of cloth, shifted a little in lightness and tint."""
     shares = shares or {name: share for name, (_, share) in COLOURS.items()}
-    weights = np.array(list(shares.values()))
-    name = list(shares)[int(rng.choice(len(shares), p=weights / weights.sum()))]
-    return varied(COLOURS[name][0], rng)
+    return varied(COLOURS[pick(rng, shares)][0], rng)
 
 
 def varied(colour: tuple[int, int, int], rng: np.random.Generator, spread: float = 0.18) -> tuple[float, float, float]:

@@ -1,21 +1,22 @@
 """A dressed person in a pose: everything that is seen of somebody, and the body under it.
 
-Proof: tests/people/test_figure.py.
+Proof: tests/people/test_people.py.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from resight.people.anatomy import SHELLS, load_anatomy
+from resight.people.anatomy import load_anatomy
 from resight.people.body import Pose, parts, pose_frames, rest_body, skin_body
 from resight.people.identity import Identity
-from resight.people.mesh import Mesh, kept, normals, painted
+from resight.people.mesh import Mesh, kept, normals
 from resight.people.wardrobe import CROTCH, WAIST, Cut, Garment, covered, fields, sew
-from resight.people.worn import bag, glasses, hair, hat, scarf
+from resight.people.worn import worn
 
 UPPER, DRESS, COAT, SOCKS, PANTS, JUMPSUIT, SKIRT, FACE = 5, 6, 7, 8, 9, 10, 12, 13
 GLOVE, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG, LEFT_SHOE, RIGHT_SHOE = 3, 14, 15, 16, 17, 18, 19
@@ -45,23 +46,19 @@ def make_figure(identity: Identity, pose: Pose) -> Figure:
     rest = rest_body(identity.shape)
     frames = pose_frames(rest, pose)
     posed = skin_body(rest, frames)
-    garments = clothes(identity)
-    meshes = [mesh for garment in garments for mesh in sew(garment, posed)]
-    meshes += _skin(identity, posed, garments)
-    things = [*hair(identity, rest.vertices), *hat(identity, rest.vertices), *glasses(identity, rest.vertices)]
-    things += [*scarf(identity, rest.heads), *bag(identity, rest.vertices, rest.heads)]
-    for mesh, bone in things:
-        meshes.append(_carried(mesh, bone, rest.heads, frames))
-    body = kept(painted(posed, anatomy.faces, (0.4, 0.3, 0.25)), (anatomy.shell == 0)[anatomy.faces].all(1))
-    skin = anatomy.faces[(anatomy.shell == 0)[anatomy.faces].all(1)]
-    body = replace(body, labels=np.median(parts()[skin], axis=1).astype(np.uint8))
-    up = np.array([0, 0, SOLES[identity.shoes] - posed[anatomy.shell == 0, 2].min()], np.float32)
-    lifted = tuple(
-        replace(mesh, vertices=(mesh.vertices + up).astype(np.float32)) for mesh in meshes if len(mesh.faces)
-    )
-    keypoints = anatomy.keypoints @ posed + up
-    top = float(posed[(anatomy.shell == 0), 2].max() + up[2])
-    return Figure(lifted, replace(body, vertices=body.vertices + up), keypoints.astype(np.float32), top)
+    skin = bare_skin(identity)
+    meshes = [mesh for garment in clothes(identity) for mesh in sew(garment, posed)]
+    meshes += [piece.on(posed) for piece in skin.bare]
+    if skin.hands is not None:
+        meshes.insert(-1, skin.hands.on(posed + 0.006 * normals(posed.astype(float), skin.faces)))
+    meshes += [_carried(mesh, bone, rest.heads, frames) for mesh, bone in worn(identity)]
+    lowest = float(posed[anatomy.shell == 0, 2].min())
+    up = np.array([0, 0, SOLES[identity.shoes] - lowest], np.float32)
+    body = _undressed().on(posed)
+    lifted = [replace(mesh, vertices=mesh.vertices + up) for mesh in (body, *meshes) if len(mesh.faces)]
+    top = float(posed[anatomy.shell == 0, 2].max() + up[2])
+    keypoints = (anatomy.keypoints @ posed + up).astype(np.float32)
+    return Figure(tuple(lifted[1:]), lifted[0], keypoints, top)
 
 
 def clothes(identity: Identity) -> list[Garment]:
@@ -124,12 +121,50 @@ def clothes(identity: Identity) -> list[Garment]:
     return found
 
 
-def _skin(identity: Identity, posed: np.ndarray, garments: list[Garment]) -> list[Mesh]:
-    """Bare skin: face and neck, arms, legs, each side by its own label, and the eyes."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Part of the body's surface that is the same in every pose but for where its corners are."""
+
+    corners: np.ndarray
+    """Numbers of the body's corners that it uses."""
+    mesh: Mesh
+    """Triangles, colours and labels; its vertices stand for nothing."""
+
+    def on(self, posed: np.ndarray) -> Mesh:
+        """The piece on a posed body, V 3."""
+        return replace(self.mesh, vertices=posed[self.corners].astype(np.float32))
+
+
+def _piece(faces: np.ndarray, colours: np.ndarray, labels: np.ndarray) -> Piece:
+    """Some triangles of the body; `colours` is V 3 for all its corners."""
+    return Piece(np.unique(faces), kept(Mesh(np.zeros(colours.shape, np.float32), faces, colours, labels)))
+
+
+@dataclass(frozen=True, slots=True)
+class Skin:
+    """What clothes leave bare of somebody."""
+
+    bare: tuple[Piece, ...]
+    """Face and neck, arms and legs; then the eyes."""
+    hands: Piece | None
+    """In gloves, or None."""
+    faces: np.ndarray
+    """Triangles of all of it, by the body's corners."""
+
+
+@functools.cache
+def _undressed() -> Piece:
+    """The whole body, with labels of `body10`."""
+    skin = load_anatomy().skin
+    colours = np.tile(np.array([0.4, 0.3, 0.25], np.float32), (len(parts()), 1))
+    return _piece(skin, colours, np.median(parts()[skin], axis=1).astype(np.uint8))
+
+
+@functools.lru_cache(maxsize=64)
+def bare_skin(identity: Identity) -> Skin:
+    """Bare skin by the labels of each side, with eyes, brows and lips; the same in every pose."""
     anatomy, part, at = load_anatomy(), parts(), fields()
-    hidden = covered(tuple(garment.cut for garment in garments))
-    skin = anatomy.faces[(anatomy.shell == 0)[anatomy.faces].all(1)]
-    skin = skin[~hidden[skin].all(1)]
+    skin = anatomy.skin[~covered(garment.cut for garment in clothes(identity))[anatomy.skin].all(1)]
     of_part = np.array(
         [0, FACE, FACE, LEFT_ARM, RIGHT_ARM, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG, LEFT_LEG, RIGHT_LEG], np.uint8
     )
@@ -139,23 +174,21 @@ def _skin(identity: Identity, posed: np.ndarray, garments: list[Garment]) -> lis
     labels[shoulder] = np.where(middle[shoulder, 0] > 0, LEFT_ARM, RIGHT_ARM)
     low = (labels == FACE) & (middle[:, 2] < CROTCH + 0.1)
     labels[low] = np.where(middle[low, 0] > 0, LEFT_LEG, RIGHT_LEG)
-    colours = np.tile(np.asarray(identity.skin, np.float32), (len(posed), 1))
+    colours = np.tile(np.asarray(identity.skin, np.float32), (len(part), 1))
     colours[_brows()] = np.asarray(identity.hair_colour) * 0.7 + colours[_brows()] * 0.3
     colours[_lips()] *= np.array([0.85, 0.55, 0.55], np.float32)
-    pieces = [Mesh(posed, skin, colours, labels)]
-    if identity.gloves:
-        hands = np.isin(labels, (LEFT_ARM, RIGHT_ARM)) & (at.arm[skin].min(1) > 1.95)
-        out = normals(posed.astype(float), skin)
-        glove = np.tile(np.asarray(identity.hat_cloth.colour, np.float32), (len(posed), 1))
-        pieces = [Mesh(posed, skin[~hands], colours, labels[~hands])]
-        pieces.append(
-            Mesh((posed + 0.006 * out).astype(np.float32), skin[hands], glove, np.full(hands.sum(), GLOVE, np.uint8))
-        )
-    eyes = anatomy.faces[
-        np.isin(anatomy.shell, [SHELLS.index("helper-l-eye"), SHELLS.index("helper-r-eye")])[anatomy.faces].all(1)
-    ]
-    pieces.append(painted(posed, eyes, EYE_COLOUR, FACE))
-    return [kept(piece) for piece in pieces]
+    gloved = identity.gloves & np.isin(labels, (LEFT_ARM, RIGHT_ARM)) & (at.arm[skin].min(1) > 1.95)
+    glove = np.tile(np.asarray(identity.hat_cloth.colour, np.float32), (len(part), 1))
+    eye = np.tile(np.array(EYE_COLOUR, np.float32), (len(part), 1))
+    eyes = anatomy.of_shells("helper-l-eye", "helper-r-eye")
+    return Skin(
+        bare=(
+            _piece(skin[~gloved], colours, labels[~gloved]),
+            _piece(eyes, eye, np.full(len(eyes), FACE, np.uint8)),
+        ),
+        hands=_piece(skin[gloved], glove, np.full(gloved.sum(), GLOVE, np.uint8)) if identity.gloves else None,
+        faces=skin,
+    )
 
 
 def _brows() -> np.ndarray:
@@ -178,4 +211,4 @@ def _carried(mesh: Mesh, bone: str, heads: np.ndarray, frames: np.ndarray) -> Me
         place = frames[hand, :, :3] @ heads[hand] + frames[hand, :, 3]
         return replace(mesh, vertices=(mesh.vertices + place).astype(np.float32))
     frame = frames[anatomy.bone(bone)]
-    return kept(replace(mesh, vertices=(mesh.vertices @ frame[:, :3].T + frame[:, 3]).astype(np.float32)))
+    return replace(mesh, vertices=(mesh.vertices @ frame[:, :3].T + frame[:, 3]).astype(np.float32))

@@ -1,17 +1,17 @@
 """Who somebody is: body, skin, hair, clothes and what is carried, drawn by chance and written as plain numbers.
 
-Proof: tests/people/test_identity.py.
+Proof: tests/people/test_people.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final, Literal
+from typing import Literal
 
 import numpy as np
 
 from resight.people.body import Pose, Shape
-from resight.people.cloth import HAIR, SKIN, TROUSERS, Cloth, draw_cloth, varied
+from resight.people.cloth import HAIR, SKIN, TROUSERS, Cloth, draw_cloth, pick, varied
 
 HairStyle = Literal["bald", "crop", "short", "bob", "long", "ponytail", "bun"]
 Upper = Literal["t-shirt", "shirt", "long-sleeve", "sleeveless"]
@@ -20,8 +20,6 @@ Outer = Literal["none", "jacket", "open-jacket", "coat", "open-coat"]
 Hat = Literal["none", "cap", "hat", "beanie"]
 Bag = Literal["none", "rucksack", "shoulder-bag", "handbag", "shopping-bag"]
 Shoes = Literal["trainers", "boots", "sandals"]
-STYLES: Final[tuple[HairStyle, ...]] = ("bald", "crop", "short", "bob", "long", "ponytail", "bun")
-BAGS: Final[tuple[Bag, ...]] = ("none", "rucksack", "shoulder-bag", "handbag", "shopping-bag")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,10 +76,10 @@ def draw_identity(rng: np.random.Generator) -> Identity:
     tone = np.clip(rng.normal(1.3, 0.8) + 2.6 * races[0], 0, len(SKIN) - 1.01)
     skin = _between(SKIN, float(tone), rng)
     lower = _lower(woman, warmth, rng)
-    upper = _pick(rng, {"t-shirt": 1.2 - warmth, "shirt": 0.25, "long-sleeve": 0.15 + warmth})
+    upper = pick(rng, {"t-shirt": 1.2 - warmth, "shirt": 0.25, "long-sleeve": 0.15 + warmth})
     if woman and warmth < 0.4 and rng.random() < 0.2:
         upper = "sleeveless"
-    outer = _pick(
+    outer = pick(
         rng,
         {"none": 1.3 - warmth, "jacket": warmth * 0.8, "open-jacket": warmth * 0.7}
         | {"coat": 0.35 * warmth, "open-coat": 0.15 * warmth},
@@ -98,7 +96,7 @@ def draw_identity(rng: np.random.Generator) -> Identity:
         lower_cloth=draw_cloth(rng, shares=TROUSERS if trousers else None, plain=0.92 if trousers else 0.55),
         outer=outer,
         outer_cloth=draw_cloth(rng, plain=0.8),
-        shoes=_pick(rng, {"trainers": 0.6, "boots": 0.15 + 0.2 * warmth, "sandals": 0.3 * (1 - warmth)}),
+        shoes=pick(rng, {"trainers": 0.6, "boots": 0.15 + 0.2 * warmth, "sandals": 0.3 * (1 - warmth)}),
         shoe_cloth=draw_cloth(
             rng,
             shares={"black": 0.4, "white": 0.22, "grey": 0.12, "brown": 0.1, "red": 0.05}
@@ -107,13 +105,13 @@ def draw_identity(rng: np.random.Generator) -> Identity:
         ),
         sock_height=float(rng.choice([3.0, 1.95, 1.75, 1.25], p=[0.2, 0.35, 0.3, 0.15])),
         sock_cloth=draw_cloth(rng, shares={"white": 0.5, "black": 0.3, "grey": 0.2}, plain=0.85),
-        hat=_pick(rng, {"none": 0.84, "cap": 0.08, "hat": 0.03, "beanie": 0.06 * warmth + 0.01}),
+        hat=pick(rng, {"none": 0.84, "cap": 0.08, "hat": 0.03, "beanie": 0.06 * warmth + 0.01}),
         hat_cloth=draw_cloth(rng, plain=0.8),
         scarf=bool(rng.random() < 0.02 + 0.15 * warmth),
         scarf_cloth=draw_cloth(rng, plain=0.5),
         gloves=bool(rng.random() < 0.01 + 0.1 * warmth**2),
         glasses=bool(rng.random() < 0.07),
-        bag=_pick(
+        bag=pick(
             rng,
             {"none": 0.45, "rucksack": 0.25, "shoulder-bag": 0.13, "handbag": 0.12 if woman else 0.02}
             | {"shopping-bag": 0.07},
@@ -184,18 +182,13 @@ def mirrored_pose(pose: Pose) -> Pose:
     )
 
 
-def _pick(rng: np.random.Generator, shares: dict[str, float]) -> Any:
-    weights = np.clip(np.array(list(shares.values())), 0, None)
-    return list(shares)[int(rng.choice(len(shares), p=weights / weights.sum()))]
-
-
 def _lower(woman: bool, warmth: float, rng: np.random.Generator) -> Lower:
     shares = {"trousers": 0.6 + warmth, "shorts": 0.7 * (1 - warmth) ** 1.5}
     if woman:
         shares |= {"skirt": 0.25, "long-skirt": 0.07, "dress": 0.3 * (1.2 - warmth), "jumpsuit": 0.06}
     else:
         shares["jumpsuit"] = 0.02
-    found: Lower = _pick(rng, shares)
+    found: Lower = pick(rng, shares)
     return found
 
 
@@ -203,7 +196,7 @@ def _hair_style(woman: bool, age: float, rng: np.random.Generator) -> HairStyle:
     shares = {"bob": 0.22, "long": 0.33, "ponytail": 0.28, "bun": 0.08, "short": 0.09}
     if not woman:
         shares = {"crop": 0.4, "short": 0.52, "bald": 0.05 + 0.15 * (age > 0.85), "bob": 0.03}
-    found: HairStyle = _pick(rng, shares)
+    found: HairStyle = pick(rng, shares)
     return found
 
 
@@ -211,7 +204,7 @@ def _hair_colour(age: float, rng: np.random.Generator) -> tuple[float, float, fl
     shares = {name: share for name, (_, share) in HAIR.items()}
     if age > 0.85:
         shares["grey"] = 1.5
-    return varied(HAIR[_pick(rng, shares)][0], rng)
+    return varied(HAIR[pick(rng, shares)][0], rng)
 
 
 def _between(

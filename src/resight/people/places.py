@@ -1,7 +1,7 @@
 """Grounds, walls and clutter, built by chance: what stands behind and around people.
 
 Textures are linear reflectance, H W 3; a place is textured rectangles and coloured meshes, the same for all pictures
-of one camera. Proof: tests/people/test_places.py.
+of one camera. Proof: tests/people/test_people.py, in whole pictures.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from resight.people.cameras import Camera
 from resight.people.cloth import draw_colour, linear, varied
-from resight.people.mesh import Mesh, ellipsoid, joined, painted, tube
+from resight.people.mesh import Mesh, ellipsoid, joined, moved, painted, tube
 
 TILE = 256
 
@@ -177,7 +177,7 @@ def bicycle(rng: np.random.Generator) -> Mesh:
         *([[-0.3, 0, 0.86], [-0.08, 0, 0.88]], [[-0.5, 0, 0.33], [-0.2, 0, 0.75]]),
     ]
     parts += [painted(*tube(np.array(bar, float), 0.024, sides=5), colour) for bar in bars]
-    return _turned(joined(parts), float(rng.normal(0, 0.5)))
+    return moved(joined(parts), turn=float(rng.normal(0, 0.5)))
 
 
 def car(rng: np.random.Generator) -> Mesh:
@@ -193,7 +193,7 @@ def car(rng: np.random.Generator) -> Mesh:
     for x in (-1.3, 1.3):
         for y in (-0.84, 0.84):
             parts.append(painted(*ellipsoid((x, y, 0.32), (0.32, 0.1, 0.32)), (0.02, 0.02, 0.02)))
-    return _turned(joined(parts), float(rng.choice([0, np.pi / 2]) + rng.normal(0, 0.2)))
+    return moved(joined(parts), turn=float(rng.choice([0, np.pi / 2]) + rng.normal(0, 0.2)))
 
 
 def post(rng: np.random.Generator) -> Mesh:
@@ -239,10 +239,4 @@ def stranger(rng: np.random.Generator) -> Mesh:
         )
         arm = np.array([[side * 0.2, 0, 1.42], [side * 0.26, 0, 1.1], [side * 0.25, rng.normal(0, 0.15), 0.85]])
         parts += [painted(*tube(leg, 0.075), lower), painted(*tube(arm, 0.05), upper)]
-    return _turned(joined(parts), float(rng.uniform(0, 6.3)))
-
-
-def _turned(mesh: Mesh, angle: float) -> Mesh:
-    from resight.people.mesh import moved
-
-    return moved(mesh, turn=angle)
+    return moved(joined(parts), turn=float(rng.uniform(0, 6.3)))

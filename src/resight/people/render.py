@@ -1,8 +1,7 @@
 """Scenes to light and exact maps, by mitsuba on the CPU.
 
 Source: Jakob et al., "Mitsuba 3", 2022 (BSD). One thread, the `scalar_rgb` variant: each pixel's chance is seeded by
-its place, so a pixel that a change does not reach keeps its noise. Proof: tests/people/test_render.py; against a faster
-ray caster: benchmarks/people_renderers.py.
+its place, so a pixel that a change does not reach keeps its noise. Proof: tests/people/test_people.py.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from resight.errors import MissingExtra
+from resight.people.anatomy import missing_extra
 from resight.people.cameras import Camera
 from resight.people.mesh import Mesh, joined, normals
 from resight.people.places import Panel, build_site
@@ -56,23 +55,23 @@ def _mitsuba() -> Any:
         import drjit
         import mitsuba
     except ImportError as error:
-        raise MissingExtra("Rendered people need anny and mitsuba", extra="people") from error
+        raise missing_extra() from error
     mitsuba.set_variant("scalar_rgb")
     drjit.set_thread_count(1)
     mitsuba.set_log_level(mitsuba.LogLevel.Error)
     return mitsuba
 
 
-def draw(scene: Scene, *, height: int, width: int, samples: int = SAMPLES, light: bool = True) -> Rendered:
+def draw(scene: Scene, *, height: int, width: int) -> Rendered:
     """Light and maps of a scene at H W pixels; the same scene gives the same bytes."""
     view = view_of(scene, height, width)
-    meshes = [scene.person, *scene.others, *([scene.occluder] if scene.occluder else [])]
+    meshes = [scene.person, *scene.things]
     near, label = _look(joined(meshes), view)
     starts = np.cumsum([0, *(len(mesh.faces) for mesh in meshes)])
     which = np.searchsorted(starts, near.face, side="right")  # 0 where nothing is seen
     thing = which == len(meshes) if scene.occluder else np.zeros(which.shape, bool)
     person = np.where(thing, 0, which).astype(np.uint8)
-    shown = _light(scene, view, samples) if light else np.zeros((height, width, 3), np.float32)
+    shown = _light(scene, view)
     parts = _look(scene.body, view)[1]
     visible, part_visible = _seen(scene, view, person, parts)
     keypoints = _keypoints(scene, view, person, near.depth)
@@ -80,7 +79,7 @@ def draw(scene: Scene, *, height: int, width: int, samples: int = SAMPLES, light
     return Rendered(shown, label, person, parts, thing, keypoints, visible, part_visible)
 
 
-def _light(scene: Scene, view: View, samples: int) -> np.ndarray:
+def _light(scene: Scene, view: View) -> np.ndarray:
     mi = _mitsuba()
     camera = scene.camera
     turn, rise = np.deg2rad(scene.sun_azimuth), np.deg2rad(scene.sun_elevation)
@@ -96,15 +95,15 @@ def _light(scene: Scene, view: View, samples: int) -> np.ndarray:
     if scene.sun:
         sun = (np.array([1.1, 1.0, 0.86]) * scene.sun * np.pi).tolist()
         world["sun"] = {"type": "directional", "direction": direction, "irradiance": {"type": "rgb", "value": sun}}
-    for number, mesh in enumerate((*scene.others, *([scene.occluder] if scene.occluder else []))):
+    for number, mesh in enumerate(scene.things):
         world[f"other{number}"] = _shape(mesh)
-    world["sensor"] = _sensor(view, samples)
-    picture = np.array(mi.render(mi.load_dict(world), spp=samples, seed=scene.seed))[:, :, :3]
+    world["sensor"] = _sensor(view)
+    picture = np.array(mi.render(mi.load_dict(world), spp=SAMPLES, seed=scene.seed))[:, :, :3]
     full = camera.sun * np.sin(np.deg2rad(camera.sun_elevation)) + camera.sky
     return np.asarray(picture / full, dtype=np.float32)
 
 
-def _sensor(view: View, samples: int) -> dict[str, Any]:
+def _sensor(view: View) -> dict[str, Any]:
     mi = _mitsuba()
     look = mi.ScalarTransform4f().look_at(view.eye.tolist(), view.target.tolist(), [0, 0, 1])
     film = {"type": "hdrfilm", "width": view.width, "height": view.height, "rfilter": {"type": "box"}}
@@ -115,7 +114,7 @@ def _sensor(view: View, samples: int) -> dict[str, Any]:
         "near_clip": 0.1,
         "to_world": look,
         "film": film,
-        "sampler": {"type": "independent", "sample_count": samples},
+        "sampler": {"type": "independent", "sample_count": SAMPLES},
     }
 
 

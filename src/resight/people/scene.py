@@ -1,6 +1,6 @@
 """What is in one picture: who stands where before which camera, in which light, and what box a detector draws.
 
-Proof: tests/people/test_scene.py.
+Proof: tests/people/test_people.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ import numpy as np
 from resight.data.degrade import Side, cut_box
 from resight.people.cameras import Camera
 from resight.people.figure import Figure
-from resight.people.mesh import Mesh, moved, turned
+from resight.people.mesh import Mesh, joined, moved, turned
+
+
+def _axes(eye: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit directions forward, right and up of an eye that looks at a target and holds its head upright."""
+    forward = target - eye
+    forward = forward / np.linalg.norm(forward)
+    right = np.cross(forward, [0, 0, 1.0])
+    right /= np.linalg.norm(right)
+    return forward, right, np.cross(right, forward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +37,7 @@ class View:
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Points N 3 as N 3: x and y in pixels (centres at whole numbers), depth along the view's axis in metres."""
-        forward = self.target - self.eye
-        forward = forward / np.linalg.norm(forward)
-        right = np.cross(forward, [0, 0, 1.0])
-        right /= np.linalg.norm(right)
-        up = np.cross(right, forward)
+        forward, right, up = _axes(self.eye, self.target)
         ray = points - self.eye
         depth = ray @ forward
         depth = np.where(np.abs(depth) < 1e-6, 1e-6, depth)
@@ -66,11 +71,14 @@ class Scene:
     stops: float
     seed: int
 
+    @property
+    def things(self) -> tuple[Mesh, ...]:
+        """What else there is near the person: other persons, then the occluder."""
+        return (*self.others, *([self.occluder] if self.occluder else []))
+
 
 def standing(figure: Figure, turn: float, at: tuple[float, float]) -> tuple[Mesh, Mesh, np.ndarray]:
     """A figure turned by `turn` radians to its own left and put on the ground: what is seen, the body, keypoints."""
-    from resight.people.mesh import joined
-
     to = (at[0], at[1], 0.0)
     seen = moved(joined(figure.meshes), turn=turn, to=to)
     return seen, moved(figure.body, turn=turn, to=to), figure.keypoints @ turned(turn).T + np.array(to, np.float32)
@@ -127,11 +135,7 @@ def truncated(scene: Scene, *, share: float, side: Side = "bottom") -> Scene:
 def view_of(scene: Scene, height: int, width: int) -> View:
     """The pinhole camera that shows the scene's box in H W pixels: aimed at the box's middle, as high as the box."""
     top, left, bottom, right = scene.box
-    forward = scene.middle - scene.eye
-    forward = forward / np.linalg.norm(forward)
-    side = np.cross(forward, [0, 0, 1.0])
-    side /= np.linalg.norm(side)
-    up = np.cross(side, forward)
+    forward, side, up = _axes(scene.eye, scene.middle)
     aim = forward + side * (left + right) / 2 - up * (top + bottom) / 2
     high = max(bottom - top, (right - left) * height / width)
     stretch = float(np.linalg.norm(aim))

@@ -1,12 +1,13 @@
 """Garments cut from the clothing shells of the body model, and the skin that they leave bare.
 
 A garment is a field over the shell's corners at rest (above zero where there is cloth), cut there with straight hems,
-then carried along by the posed body and held away from it. Proof: tests/people/test_figure.py.
+then carried along by the posed body and held away from it. Proof: tests/people/test_people.py.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +20,7 @@ from resight.people.body import parts
 from resight.people.cloth import Cloth, cloth_colours
 from resight.people.mesh import Mesh, cut, normals
 
-WAIST, CROTCH, NECK = 0.17, -0.03, 0.575
+WAIST, CROTCH = 0.17, -0.03
 """Heights on the mean body at rest, metres above its middle."""
 
 
@@ -117,20 +118,13 @@ def level(how: Cut, shell: str) -> np.ndarray:
     trunk = np.where(height > 0.45, np.minimum(trunk, ring + np.maximum(0, 0.53 - height) * 3), trunk)
     if how.open_front:
         trunk = np.where(at.front > 0.5, np.minimum(trunk, np.abs(at.places[:, 0]) - how.open_front), trunk)
-    sleeve = (how.sleeve - at.arm) * 0.28 if how.sleeve else np.full(len(height), -1.0)
-    arm = sleeve if how.top > 0.5 else np.full(len(height), -1.0)
-    legs = np.minimum(how.leg - at.leg, at.leg - how.leg_from) * 0.4 if how.leg else np.full(len(height), -1.0)
-    legs = np.minimum(legs, how.top - height)
-    found = np.where(at.is_leg & (height < CROTCH + 0.12), np.maximum(legs, np.where(at.is_leg, -1.0, trunk)), trunk)
-    if how.leg and how.leg_from < 0:
-        found = np.where(at.is_leg, legs, found)
-    elif how.leg:
-        found = np.where(at.is_leg, legs, -1.0)
-    elif how.bottom < CROTCH + 0.12:
-        found = np.where(at.is_leg, np.minimum(trunk, height - how.bottom), found)
-    else:
-        found = np.where(at.is_leg, trunk, found)
-    found = np.where(at.is_arm, np.minimum(arm, np.where(at.arm < 0, 1.0, arm)), found)
+    socks = how.leg_from >= 0
+    legs = np.minimum(np.minimum(how.leg - at.leg, at.leg - how.leg_from) * 0.4, how.top - height)
+    found = np.where(at.is_leg, legs if how.leg else trunk, -1.0 if socks else trunk)
+    arm = np.full(len(height), -1.0)
+    if how.sleeve and how.top > 0.5:
+        arm = (how.sleeve - at.arm) * 0.28
+    found = np.where(at.is_arm, np.where(at.arm < 0, np.minimum(arm, 1.0), arm), found)
     return np.asarray(np.minimum(found, at.places[:, 0] * how.side) if how.side else found)
 
 
@@ -138,9 +132,8 @@ def level(how: Cut, shell: str) -> np.ndarray:
 def pattern_piece(how: Cut, shell: str, fine: bool) -> tuple[sparse.csr_matrix, np.ndarray]:
     """What is cut out of a shell: how its corners arise from the body's (N V), and its triangles."""
     anatomy = load_anatomy()
-    mine = anatomy.shell == SHELLS.index(shell)
-    faces = anatomy.faces[mine[anatomy.faces].all(1)].astype(np.int64)
-    corners = sparse.identity(len(mine), format="csr", dtype=np.float32)
+    faces = anatomy.of_shells(shell).astype(np.int64)
+    corners = sparse.identity(len(anatomy.shell), format="csr", dtype=np.float32)
     field = level(how, shell)
     if fine:
         faces = faces[(field[faces] > -0.1).any(1)]
@@ -171,14 +164,12 @@ def _halved(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def sew(garment: Garment, posed: np.ndarray) -> list[Mesh]:
     """Meshes of a garment on a posed body (V 3 corners of all shells)."""
-    found = []
-    for shell, there in (("helper-tights", True), ("helper-skirt", garment.cut.skirt > -9)):
-        if not there:
-            continue
+    found, at = [], fields()
+    shells = ("helper-tights", "helper-skirt") if garment.cut.skirt > -9 else ("helper-tights",)
+    for shell in shells:
         corners, faces = pattern_piece(garment.cut, shell, garment.fine)
         if not len(faces):
             continue
-        at = fields()
         places = corners @ at.places
         surface = corners @ posed
         out = normals(surface, faces)
@@ -207,18 +198,16 @@ def _slack(garment: Garment, places: np.ndarray, corners: sparse.csr_matrix) -> 
 
 
 @functools.cache
-def _under_shell() -> np.ndarray:
-    """For each corner of the skin, the corner of the tights that lies nearest over it."""
+def _under_shell() -> tuple[np.ndarray, np.ndarray]:
+    """For each corner of the skin, the corner of the tights that lies nearest over it, and whether it is near."""
     anatomy = load_anatomy()
     tights = np.flatnonzero(anatomy.shell == SHELLS.index("helper-tights"))
-    return np.asarray(tights[cKDTree(anatomy.template[tights]).query(anatomy.template)[1]])
+    over = tights[cKDTree(anatomy.template[tights]).query(anatomy.template)[1]]
+    return over, np.linalg.norm(anatomy.template - anatomy.template[over], axis=1) < 0.04
 
 
-def covered(cuts: tuple[Cut, ...]) -> np.ndarray:
+def covered(cuts: Iterable[Cut]) -> np.ndarray:
     """Which corners of the skin lie under cloth, well inside its hems."""
-    over = _under_shell()
-    found = np.zeros(len(over), bool)
-    near = np.linalg.norm(load_anatomy().template - load_anatomy().template[over], axis=1) < 0.04
-    for how in cuts:
-        found |= (level(how, "helper-tights")[over] > 0.025) & near
-    return found
+    over, near = _under_shell()
+    deep = [level(how, "helper-tights")[over] > 0.025 for how in cuts]
+    return np.asarray(np.any(deep, axis=0) & near)

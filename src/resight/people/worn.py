@@ -1,6 +1,6 @@
 """What sits on a body without being cut from its shells: hair, hats, glasses, scarves and bags.
 
-Everything is made on the body at rest and carried by one bone. Proof: tests/people/test_figure.py.
+Everything is made on the body at rest and carried by one bone. Proof: tests/people/test_people.py.
 """
 
 from __future__ import annotations
@@ -10,11 +10,20 @@ import functools
 import numpy as np
 
 from resight.people.anatomy import SHELLS, load_anatomy
-from resight.people.body import parts
+from resight.people.body import parts, rest_body
 from resight.people.identity import Identity
-from resight.people.mesh import Mesh, ellipsoid, grid_faces, normals, painted, tube
+from resight.people.mesh import Mesh, ellipsoid, grid_faces, kept, normals, painted, tube
 
 HAT, HAIR, SUNGLASSES, SCARF = 1, 2, 4, 11
+
+
+@functools.lru_cache(maxsize=64)
+def worn(identity: Identity) -> tuple[tuple[Mesh, str], ...]:
+    """All of it on the body at rest, each with the bone that carries it (`hang:L`: it hangs from the left hand)."""
+    rest = rest_body(identity.shape)
+    found = [*hair(identity, rest.vertices), *hat(identity, rest.vertices), *glasses(identity, rest.vertices)]
+    found += [*scarf(identity, rest.heads), *bag(identity, rest.vertices, rest.heads)]
+    return tuple((mesh if bone.startswith("hang:") else kept(mesh), bone) for mesh, bone in found)
 
 
 @functools.cache
@@ -46,8 +55,8 @@ def hair(identity: Identity, rest: np.ndarray) -> list[tuple[Mesh, str]]:
     colour = np.asarray(identity.hair_colour)
     thick = {"crop": 0.008, "short": 0.02}.get(style, 0.016)
     mine = _scalp() > 0
-    faces = anatomy.faces[mine[anatomy.faces].any(1) & (anatomy.shell[anatomy.faces] == 0).all(1)]
-    skull = anatomy.faces[(parts() == 1)[anatomy.faces].all(1) & (anatomy.shell[anatomy.faces] == 0).all(1)]
+    faces = anatomy.skin[mine[anatomy.skin].any(1)]
+    skull = anatomy.skin[(parts() == 1)[anatomy.skin].all(1)]
     out = normals(rest.astype(float), skull)
     lift = thick * np.clip(_scalp() / 0.035, 0.15, 1)
     top = np.clip((anatomy.template[:, 2] - 0.78) / 0.07, 0, 1)
@@ -211,21 +220,5 @@ def bag(identity: Identity, rest: np.ndarray, heads: np.ndarray) -> list[tuple[M
             ]
         )
         return [(painted(*box, colour), "spine05"), (painted(*tube(path, 0.014, sides=6), colour), "spine05")]
-    hand = heads[anatomy.bone(f"finger3-1.{side}")]
-    return (
-        [
-            (
-                painted(
-                    *ellipsoid(
-                        (0, 0, -0.2),
-                        (0.06, 0.16, 0.13) if identity.bag == "handbag" else (0.08, 0.15, 0.19),
-                        square=0.45,
-                    ),
-                    colour,
-                ),
-                f"hang:{side}",
-            )
-        ]
-        if len(hand)
-        else []
-    )
+    radii = (0.06, 0.16, 0.13) if identity.bag == "handbag" else (0.08, 0.15, 0.19)
+    return [(painted(*ellipsoid((0, 0, -0.2), radii, square=0.45), colour), f"hang:{side}")]

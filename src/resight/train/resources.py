@@ -1,6 +1,6 @@
 """What a run used and on what: written into `run.json` so that a number can be traced.
 
-Proof: tests/train/test_resources.py.
+Proof: tests/train/test_embedder.py.
 """
 
 from __future__ import annotations
