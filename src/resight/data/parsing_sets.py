@@ -130,9 +130,7 @@ TEST_FOLDERS: Final = frozenset({"query", "gallery", "bounding_box_test", "gt_bb
 def refuse_test_picture(path: Path) -> None:
     """Raise BadRecipe for a picture that training code must not open: query, gallery, test photos of Penn-Fudan."""
     near = {path.parent.name, path.parent.parent.name}
-    number = path.stem.removeprefix("FudanPed")
-    later = number != path.stem and number.isdecimal() and int(number) > parsing_layouts.PENN_LAST_TRAIN
-    if near & TEST_FOLDERS or later:
+    if near & TEST_FOLDERS or parsing_layouts.is_test_photo(path):
         raise BadRecipe(f"{path} is a test picture; training opens training pictures only.")
 
 
