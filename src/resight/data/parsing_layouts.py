@@ -86,6 +86,8 @@ def lip_lists(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
     Further columns (mirrored labels, edges) are not needed: both are made from the labels in use.
     """
     path = _list_file(root, half)
+    if path is None and half == "train":
+        raise DatasetNotFound(f"No list `train.txt` in {root} or a folder `list` in it (found: {seen(root)}).")
     if path is not None:
         yield from _records(list_rows(path, root / f"{half}_images", root / f"{half}_labels", root), half, source)
 
