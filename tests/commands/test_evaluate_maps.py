@@ -64,6 +64,22 @@ def test_maps_that_are_regrouped_after_argmax_say_so(folders, tmp_path, capsys) 
     assert "merged" not in out
 
 
+def test_a_regrouping_of_ones_own_serves_for_the_truth(folders, tmp_path, capsys) -> None:
+    _, truth = folders
+    (tmp_path / "mine.toml").write_text('name = "mine"\nclasses = ["background", "person"]\n')
+    person = [name for name in LIP20.classes if name != "background"]
+    text = f'source = "lip20"\ntarget = "mine.toml"\n[groups]\nbackground = ["background"]\nperson = {person}\n'
+    (tmp_path / "groups.toml").write_text(text)
+    groups = tmp_path / "groups.toml"
+    words = ("--truth-labels", groups, "--map-labels", groups)
+    code, out, _ = said(capsys, truth, "--truth", truth, "--labels", tmp_path / "mine.toml", *words)
+    assert code == 0
+    assert ["mean", "IoU", "1.0000"] in [line.split()[:3] for line in out.splitlines()]
+    code, _, err = said(capsys, truth, "--truth", truth, "--labels", "parts7", *words)
+    assert code == 2
+    assert "leads to mine and parts7 is scored" in err
+
+
 def test_what_cannot_be_scored_is_one_sentence(folders, tmp_path, capsys) -> None:
     parsed, truth = folders
 

@@ -58,9 +58,9 @@ class Evaluate(SetOptions):
     truth: Path | None = None
     """A folder of true label maps, to score the label maps of a parser in folder X, paired by name."""
     labels: str = "lip20"
-    """For --truth: the label set that is scored (lip20, parts7, parts8, …, or a TOML file)."""
+    """For --truth: the label set that is scored (lip20, parts7, parts8, street5, …, or a TOML file)."""
     truth_labels: str | None = None
-    """For --truth: the label set of the true maps, regrouped before counting; left out, the one that is scored."""
+    """For --truth: the label set of the true maps, or a regrouping in TOML; left out, the one that is scored."""
     map_labels: str | None = None
     """For --truth: the label set of the maps in X, regrouped after argmax; left out, the one that is scored."""
     resamples: int = 2000

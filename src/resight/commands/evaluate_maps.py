@@ -12,7 +12,7 @@ import numpy as np
 from resight.data.files import write_beside
 from resight.data.label_sets import IGNORE, LabelSet, find_labels
 from resight.data.labels import read_map
-from resight.data.regrouping import Regrouping, find_regrouping, regroup_map
+from resight.data.regrouping import Regrouping, find_regrouping, load_regrouping, regroup_map
 from resight.errors import BadLabels
 from resight.evaluate.parsing import Confusion, ParsingScores
 
@@ -88,7 +88,12 @@ def find_pairs(folder: Path, truth: Path) -> list[Pair]:
 
 
 def _regrouping(name: str | None, target: LabelSet) -> Regrouping:
-    return find_regrouping(target if name is None else find_labels(name), target)
+    if name is None or not name.endswith(".toml"):
+        return find_regrouping(target if name is None else find_labels(name), target)
+    found = load_regrouping(Path(name))
+    if found.target != target:
+        raise BadLabels(f"{name} leads to {found.target.name} and {target.name} is scored; pass it as --labels.")
+    return found
 
 
 def _notes(scores: ParsingScores, of_truth: Regrouping, of_maps: Regrouping) -> list[str]:
