@@ -131,6 +131,16 @@ def test_a_table_with_a_mean_of_its_own_cannot_be_made() -> None:
         dataclasses.replace(found, mean_iou=float("nan"))
 
 
+def test_a_score_that_is_undefined_has_no_interval() -> None:
+    confusion = Confusion(LabelSet("two", ("background", "person")))
+    for seed in range(3):
+        truth = np.random.default_rng(seed).integers(0, 2, (4, 4), dtype=np.uint8)
+        confusion.add(truth, truth)
+    ends = confusion.intervals(rng=np.random.default_rng(0), resamples=100)
+    assert np.isnan(ends["side_confusion"]).all()
+    assert ends["mean_iou"] == (1, 1)
+
+
 def test_intervals_hold_the_score_and_are_undefined_for_one_picture() -> None:
     confusion = Confusion(PARTS7)
     confusion.add(*some_maps(0))

@@ -99,9 +99,11 @@ class Confusion:
         return scores_of(self.counts, self.labels, pictures=len(self._pictures))
 
     def intervals(self, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> dict[str, tuple[float, float]]:
-        """Ends of the 95 % intervals over pictures, by the names of the scores."""
+        """Ends of the 95 % intervals over pictures, by the names of the scores; NaN for a score that is undefined."""
         rows = np.array(self._pictures, np.float64).reshape(len(self._pictures), 3 * len(self.labels.classes) + 2)
         ends = bootstrap_of_sums(rows, _means, rng=rng, resamples=resamples)
+        scores = scores_of(self.counts, self.labels, pictures=len(self._pictures))
+        ends[[np.isnan(getattr(scores, name)) for name in WITH_INTERVALS]] = np.nan
         return {name: (float(low), float(high)) for name, (low, high) in zip(WITH_INTERVALS, ends, strict=True)}
 
 
