@@ -45,6 +45,13 @@ def test_a_set_is_read_as_market_1501(written: Path) -> None:
     assert counts == [8, 4, 4]
 
 
+def test_more_than_nine_cameras_are_read_as_market_1501_too(tmp_path: Path) -> None:
+    write_people(tmp_path / "set", replace(PLAN, persons=2, cameras=11, pictures=1), shooter=drawn)
+    found = find_set(tmp_path / "set")
+    assert found.name == "market1501"
+    assert {crop.camera for crop in found.crops("train")} == set(range(1, 12))
+
+
 def test_pictures_and_maps_stand_in_lip_layout_without_a_second_copy(written: Path) -> None:
     for half, count in (("train", 8), ("val", 8)):
         names = (written / "lip" / f"{half}_id.txt").read_text().split()

@@ -120,13 +120,14 @@ def write_person(folder: Path, plan: Plan, person: int, shooter: Shooter = shoot
     rows = []
     for shot in shots(plan, person):
         picture = shooter(plan, shot)
-        _write_picture(folder, shot, picture)
+        write_picture(folder, shot, picture)
         rows.append(picture.truth)
     _write_text(_note(folder, person), json.dumps(rows) + "\n")
     return person
 
 
-def _write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
+def write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
+    """Write one picture with its twin and its maps where a set has them."""
     name = f"{shot.name}.jpg"
     _write_jpeg(folder / shot.split / name, picture.pixels, picture.quality)
     half = "train" if shot.split == "bounding_box_train" else "val"
