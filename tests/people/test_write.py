@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from resight.data.labels import BODY10, LIP20, read_map
 from resight.data.reid_sets import find_set
-from resight.errors import BadRecipe
+from resight.errors import BadRecipe, CannotWrite
 from resight.people.plan import Plan, Shot, generator
 from resight.people.shoot import Picture
 from resight.people.write import write_people
@@ -90,6 +92,42 @@ def test_a_killed_run_goes_on_to_the_same_bytes(written: Path, tmp_path: Path) -
     write_people(tmp_path / "set", PLAN, shooter=counting)
     assert set(seen) == {3, 4}
     assert tree(tmp_path / "set") == tree(written)
+
+
+@pytest.mark.parametrize("where", [".jpg", ".png", ".json"])
+def test_a_full_disk_is_one_clear_sentence_and_leaves_nothing_half_written(
+    where: str, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_file = Path.replace
+    left = 25 if where == ".json" else 3
+
+    def full(self: Path, target: Path) -> Path:
+        nonlocal left
+        left -= Path(target).suffix == where or where == ".json"
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace_file(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(CannotWrite, match=r"Could not write .*: No space left on device\. Free some space"):
+            write_people(tmp_path / "set", PLAN, shooter=drawn)
+    left_behind = tree(tmp_path / "set")
+    assert not [name for name in left_behind if name.endswith(".partial")]
+    assert all(left_behind[name] == tree(written)[name] for name in left_behind if not name.startswith(".unfinished"))
+    write_people(tmp_path / "set", PLAN, shooter=drawn)
+    assert tree(tmp_path / "set") == tree(written)
+
+
+def test_a_disk_that_is_full_from_the_start_is_a_clear_sentence_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(CannotWrite, match="No space left on device"):
+        write_people(tmp_path / "set", PLAN, shooter=drawn)
 
 
 def test_more_persons_leave_the_first_ones_as_they_are(written: Path, tmp_path: Path) -> None:

@@ -52,13 +52,17 @@ def write_people(
     Raises BadRecipe for a folder that holds something else, CannotWrite where the disk is full.
     """
     plan.check()
-    todo = _begin(folder, plan)
     told = told or (lambda *_, **__: None)
-    told((plan.persons - len(todo)) * plan.cameras * plan.pictures, total=plan.total)
-    for _ in _each_person(folder, plan, todo, workers, shooter):
-        told(plan.cameras * plan.pictures, pictures=plan.cameras * plan.pictures)
-    if (folder / NOTES).exists():
-        _finish(folder, plan)
+    try:
+        todo = _begin(folder, plan)
+        told((plan.persons - len(todo)) * plan.cameras * plan.pictures, total=plan.total)
+        for _ in _each_person(folder, plan, todo, workers, shooter):
+            told(plan.cameras * plan.pictures, pictures=plan.cameras * plan.pictures)
+        if (folder / NOTES).exists():
+            _finish(folder, plan)
+    except OSError as error:
+        reason = f"{error.filename or folder}: {error.strerror or error}"
+        raise CannotWrite(f"Could not write {reason}. Mend that, and the same command goes on.") from error
 
 
 def check_folder(folder: Path, plan: Plan) -> bool:
@@ -78,10 +82,7 @@ def check_folder(folder: Path, plan: Plan) -> bool:
 def _begin(folder: Path, plan: Plan) -> list[int]:
     """Make the folder; the persons that are still to be drawn."""
     if not check_folder(folder, plan):
-        try:
-            (folder / NOTES).mkdir(parents=True)
-        except OSError as error:
-            raise CannotWrite(f"{folder} cannot be made: {error.strerror}.") from error
+        (folder / NOTES).mkdir(parents=True)
         _write_text(folder / "plan.json", json.dumps(plan.facts(), indent=1) + "\n")
     if (folder / "people.csv").exists() and not (folder / NOTES).exists():
         return []
@@ -141,7 +142,6 @@ def write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
         _write_jpeg(folder / "twins" / name, picture.twin, picture.quality)
         maps.append((folder / "maps" / "cause", picture.reach, REACH))
     for place, values, labels in maps:
-        place.mkdir(parents=True, exist_ok=True)
         write_map(place / f"{shot.name}.png", values, labels)
 
 
