@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,6 +131,41 @@ def test_a_disk_that_is_full_from_the_start_is_a_clear_sentence_too(
     monkeypatch.setattr(Path, "mkdir", full)
     with pytest.raises(CannotWrite, match="No space left on device"):
         write_people(tmp_path / "set", PLAN, shooter=drawn)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from resight.people.write import write_people
+from test_write import PLAN, drawn
+
+if __name__ == "__main__":
+    replace, left = Path.replace, int(sys.argv[2])
+
+    def killing(self, target):
+        global left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(self, target)
+
+    Path.replace = killing
+    write_people(Path(sys.argv[1]), PLAN, shooter=drawn)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
+@pytest.mark.parametrize("files", [1, 7, 33])
+def test_after_kill_9_while_a_file_is_written_a_rerun_completes_and_leaves_no_half_file(
+    files: int, written: Path, tmp_path: Path
+) -> None:
+    folders = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
+    words = [sys.executable, "-c", KILLED, str(tmp_path / "set"), str(files)]
+    ran = subprocess.run(words, env={**os.environ, "PYTHONPATH": folders}, capture_output=True, check=False)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    assert [name for name in tree(tmp_path / "set") if name.endswith(".partial")]
+    write_people(tmp_path / "set", PLAN, shooter=drawn)
+    assert tree(tmp_path / "set") == tree(written)
 
 
 def test_more_persons_leave_the_first_ones_as_they_are(written: Path, tmp_path: Path) -> None:

@@ -72,21 +72,28 @@ def check_folder(folder: Path, plan: Plan) -> bool:
         if json.loads(facts.read_text(encoding="utf-8")) != plan.facts():
             raise BadRecipe(f"{folder} holds people of another plan (see {facts}). Choose a new folder for --out.")
         return True
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(not _ours(path) for path in folder.iterdir())):
         raise BadRecipe(
             f"{folder} exists and holds something else; nothing was written. Choose a new folder for --out."
         )
     return False
 
 
+def _ours(path: Path) -> bool:
+    """What a run leaves that was killed before its plan was written."""
+    return path.name == NOTES or path.name.endswith(".partial")
+
+
 def _begin(folder: Path, plan: Plan) -> list[int]:
     """Make the folder; the persons that are still to be drawn."""
     if not check_folder(folder, plan):
-        (folder / NOTES).mkdir(parents=True)
+        (folder / NOTES).mkdir(parents=True, exist_ok=True)
         _write_text(folder / "plan.json", json.dumps(plan.facts(), indent=1) + "\n")
     if (folder / "people.csv").exists() and not (folder / NOTES).exists():
         return []
     (folder / NOTES).mkdir(exist_ok=True)
+    for half in list(folder.rglob(".*.partial")):  # of a run that was killed
+        half.unlink(missing_ok=True)
     return [person for person in range(1, plan.persons + 1) if not _note(folder, person).exists()]
 
 
