@@ -1,4 +1,4 @@
-"""Laws of bodies, clothes and pictures; they need the extra `people` and a body model that was read before."""
+"""Laws of bodies, clothes and pictures; they need the extra `people`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 
 from resight.data.labels import BODY10, LIP20
-from resight.people.anatomy import is_cached
 from resight.people.causes import Cause
 from resight.people.plan import Plan, Shot
 
-pytest.importorskip("mitsuba")
-if not is_cached():
-    pytest.skip("the body model was not read on this machine: run `resight people` once", allow_module_level=True)
+pytest.importorskip("anny")
 
 PLAN = Plan(persons=3, cameras=2, pictures=2, seed=5, twins=True)
 

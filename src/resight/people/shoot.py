@@ -6,7 +6,7 @@ Proof: tests/people/test_people.py.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from resight.data.degrade import LUMINANCE
 from resight.data.labels import BODY10
 from resight.people.cameras import Camera, draw_camera
 from resight.people.causes import Cause, draw_native, plant, spoiling
+from resight.people.cloth import Cloth
 from resight.people.figure import make_figure
 from resight.people.identity import Identity, draw_identity, draw_pose
 from resight.people.plan import Plan, Shot, generator
@@ -49,13 +50,20 @@ class Picture:
 @functools.lru_cache(maxsize=256)
 def identity_of(plan: Plan, person: int) -> Identity:
     """Person of a set."""
-    return draw_identity(generator(plan, 11, person))
+    identity = draw_identity(generator(plan, 11, person))
+    if "cloth" not in plan.plain:
+        return identity
+    worn = {field.name: getattr(identity, field.name) for field in fields(identity)}
+    plain: dict[str, Any] = {
+        name: replace(value, pattern="plain") for name, value in worn.items() if isinstance(value, Cloth)
+    }
+    return replace(identity, **plain)
 
 
 @functools.lru_cache(maxsize=256)
 def camera_of(plan: Plan, number: int) -> Camera:
     """Camera of a set."""
-    return draw_camera(plan.seed, number)
+    return replace(draw_camera(plan.seed, 1 if "cameras" in plan.plain else number), number=number)
 
 
 def shoot(plan: Plan, shot: Shot) -> Picture:
