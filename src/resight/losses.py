@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -44,3 +44,13 @@ def hard_triplet(
     nearest = distance.masked_fill(same, torch.inf).amin(1)
     comparable = (same.sum(1) > 1) & ~same.all(1)
     return torch.where(comparable, F.relu(farthest - nearest.nan_to_num(posinf=0.0) + margin), farthest * 0)
+
+
+def set_loss(
+    logits: Float[Tensor, "B K H W"], ids: Int[Tensor, "B H W"], sets: Bool[Tensor, "S K"]
+) -> Float[Tensor, "B H W"]:
+    """Minus the logarithm of the probability of a pixel's set of classes; 0 where the id is 255 (ignored)."""
+    known = ids != 255
+    chosen = sets[torch.where(known, ids, 0)].permute(0, 3, 1, 2)
+    inside = logits.masked_fill(~chosen, -torch.inf).logsumexp(1)
+    return torch.where(known, logits.logsumexp(1) - inside, 0.0)
