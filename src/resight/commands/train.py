@@ -104,7 +104,7 @@ class _Watch:
             memory = f"{peak_host_mib() / 1024:.1f} GiB"
             if (device := peak_device_mib()) is not None:
                 memory += f" + {device / 1024:.1f} GiB on the GPU"
-            self.told(1, pictures=step.pictures, note=f"epoch {facts['epoch']:.1f} {losses} {memory}")
+            self.told(1, pictures=step.pictures, note=f"{losses} {memory}")
         elif event == "stage" and self.held_out:
             self._score(facts)
 

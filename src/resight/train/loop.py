@@ -9,21 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 Objective = Callable[[Any, Any], dict[str, Tensor]]
 """(what the network found, what it should have found) -> named, weighted losses."""
-
-
-class Found(Protocol):
-    """Whatever a network answers; only its logits are looked at here."""
-
-    @property
-    def logits(self) -> Tensor | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +69,11 @@ class WeightAverage:
                 self.values[name].copy_(value)
 
 
+def seed_of(*keys: int) -> int:
+    """One 63-bit seed from several numbers, so that every (seed, purpose, step, process) has its own chance."""
+    return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0] >> 1)
+
+
 def gather(rows: Tensor) -> Tensor:
     """Rows of all processes, this one's with its gradient."""
     if not dist.is_initialized():
@@ -85,7 +84,7 @@ def gather(rows: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def classes_named(found: Found, classes: Tensor) -> float:
+def classes_named(found: Any, classes: Tensor) -> float:
     """Share of the rows whose class has the largest logit; 0 without logits."""
     return 0.0 if found.logits is None else float((found.logits.argmax(1) == classes).float().mean())
 
