@@ -1,4 +1,4 @@
-"""Losses of re-identification: functions that give one value per sample; the caller averages.
+"""Losses as functions: one value per sample of re-identification, one per pixel of parsing; the caller averages.
 
 Sources: label smoothing, Szegedy et al., CVPR 2016, arXiv:1512.00567; batch-hard triplets, Hermans et al., 2017,
 arXiv:1703.07737.
@@ -7,10 +7,15 @@ Proof: tests/test_losses.py compares each with a slow loop.
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
+
+IGNORED: Final = 255
+"""Label of a pixel that counts neither for nor against: padding, or a class outside the label set."""
 
 
 def identity_loss(logits: Float[Tensor, "B K"], classes: Int[Tensor, " B"], *, smoothing: float) -> Float[Tensor, " B"]:
@@ -54,3 +59,14 @@ def set_loss(
     chosen = sets[torch.where(known, ids, 0)].permute(0, 3, 1, 2)
     inside = logits.masked_fill(~chosen, -torch.inf).logsumexp(1)
     return torch.where(known, logits.logsumexp(1) - inside, 0.0)
+
+
+def pixel_cross_entropy(logits: Float[Tensor, "B K H W"], labels: Integer[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
+    """Cross-entropy of each pixel's class, in fp32; 0 where the label is `IGNORED`."""
+    return F.cross_entropy(logits.float(), labels.long(), ignore_index=IGNORED, reduction="none")
+
+
+def mean_over_labelled(losses: Float[Tensor, "B H W"], labels: Integer[Tensor, "B H W"]) -> Float[Tensor, ""]:
+    """Mean of the pixels that have a label; 0, never NaN, where none has."""
+    kept = labels != IGNORED
+    return (losses * kept).sum() / kept.sum().clamp_min(1)

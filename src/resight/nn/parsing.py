@@ -1,4 +1,4 @@
-"""What every parser answers."""
+"""What a parser says of a batch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Parsing:
-    """Answer of a parser for a batch, at its own stride; what a network does not say is None."""
+    """Unnormalised scores of B pictures on the network's own grid h w; K classes, 0 is the background.
+
+    Only `logits` is read at test time; what a parser does not say is empty or None.
+    """
 
     logits: Float[Tensor, "B K h w"]
-    """Of each class, before the softmax."""
-    side: tuple[Float[Tensor, "B K h2 w2"], ...] = ()
-    """Earlier answers that are trained beside the last one."""
-    edge: Float[Tensor, "B 2 h3 w3"] | None = None
-    """No edge, edge."""
+    """The final parsing."""
+    side: tuple[Float[Tensor, "B K _ _"], ...] = ()
+    """Further parsings trained beside it, each on a grid of its own."""
+    edge: Float[Tensor, "B 2 h w"] | None = None
+    """Scores of no border, border between two classes."""
     image_classes: Float[Tensor, "B K"] | None = None
-    """Logits of a class being in the picture at all."""
+    """Scores of how much of each class the picture shows; their softmax is the prediction."""
     second: Float[Tensor, "B 1 h w"] | None = None
-    """Logits of a pixel being another person's."""
+    """Logit of "this pixel belongs to another person"."""
     sure: Float[Tensor, " B"] | None = None
-    """Expected quality of the map, 0..1."""
+    """How sure the parser is that it parsed the wanted person."""

@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
-from resight.losses import set_loss
-from resight.nn.backbones import EfficientNetLite, FreezableBackbone
+from resight.losses import IGNORED, set_loss
+from resight.nn.backbones import EfficientNetLite
+from resight.nn.freezable import FreezableBackbone
 from resight.nn.parsing import Parsing
 
 STRIDE: Final = 16
@@ -27,7 +28,6 @@ KEPT_BLOCKS: Final = 11
 TAPS: Final = (0, 2, 4, 10)
 """Blocks whose maps the decoder sees: strides 2, 4, 8 and 16."""
 TAP_CHANNELS: Final = (16, 24, 40, 112)
-IGNORED: Final = 255
 
 
 class LiteBackbone(FreezableBackbone):
