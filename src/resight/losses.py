@@ -1,7 +1,7 @@
 """Losses as functions: one value per sample of re-identification, one per pixel of parsing; the caller averages.
 
 Sources: label smoothing, Szegedy et al., CVPR 2016, arXiv:1512.00567; batch-hard triplets, Hermans et al., 2017,
-arXiv:1703.07737.
+arXiv:1703.07737; sets of labels, Cour, Sapp and Taskar, JMLR 2011 (learning from partial labels).
 Proof: tests/test_losses.py compares each with a slow loop.
 """
 
@@ -52,13 +52,26 @@ def hard_triplet(
 
 
 def set_loss(
-    logits: Float[Tensor, "B K H W"], ids: Int[Tensor, "B H W"], sets: Bool[Tensor, "S K"]
+    logits: Float[Tensor, "B K H W"], sets_of: Integer[Tensor, "B H W"], sets: Bool[Tensor, "S K"]
 ) -> Float[Tensor, "B H W"]:
-    """Minus the logarithm of the probability of a pixel's set of classes; 0 where the id is 255 (ignored)."""
-    known = ids != 255
-    chosen = sets[torch.where(known, ids, 0)].permute(0, 3, 1, 2)
-    inside = logits.masked_fill(~chosen, -torch.inf).logsumexp(1)
-    return torch.where(known, logits.logsumexp(1) - inside, 0.0)
+    """Per pixel −log of the probability that its class is one of a set; 0 where `sets_of` is 255.
+
+    Row s of `sets` says which classes the label s may mean; each row holds at least one. A set of one class makes this
+    cross-entropy, the set of all classes costs nothing. Computed in fp32; only sets that occur in the batch cost time.
+    """
+    log_p = F.log_softmax(logits.float(), dim=1)
+    sets = sets.to(log_p.device)
+    labels = sets_of.long()
+    ignored = labels == 255
+    labels = labels.masked_fill(ignored, 0)
+    first = sets.int().argmax(1)  # S: the one class of a set of one
+    chosen = log_p.gather(1, first[labels][:, None])[:, 0]
+    several = sets.sum(1) > 1
+    for number in labels[several[labels] & ~ignored].unique().tolist():
+        where = (labels == number) & ~ignored
+        rows = log_p.movedim(1, -1)[where][:, sets[number]]  # N M
+        chosen = chosen.masked_scatter(where, rows.logsumexp(1))
+    return -chosen.masked_fill(ignored, 0)
 
 
 def pixel_cross_entropy(logits: Float[Tensor, "B K H W"], labels: Integer[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
