@@ -21,8 +21,8 @@ from torch import Tensor
 
 from resight.data.augment import normalise
 from resight.data.degrade import compress
+from resight.data.label_sets import IGNORE
 
-IGNORED: Final = 255
 ROOM: Final = 1.5
 """Sides of a canvas to those of the box in its middle."""
 
@@ -152,7 +152,7 @@ def _viewed(canvases: Canvases, theta: Tensor, size: tuple[int, int]) -> tuple[T
     outside = (column < 0) | (column >= wide) | (row < 0) | (row >= high)
     place = (row.clamp(0, high - 1) * wide + column.clamp(0, wide - 1)).reshape(count, -1)
     labels, others = (
-        maps.reshape(count, -1).gather(1, place).reshape(count, *size).masked_fill(outside, IGNORED)
+        maps.reshape(count, -1).gather(1, place).reshape(count, *size).masked_fill(outside, IGNORE)
         for maps in (canvases.labels, canvases.others)
     )
     return images, labels, others
@@ -216,7 +216,8 @@ def _erase(
     wanted = person[labels.long()]
     hides = (block & wanted).sum((1, 2)) > 0.5 * wanted.sum((1, 2)).clamp_min(1)
     block = block & ((draw(0.0, 1.0) < chance) & ~hides)[:, None, None]
-    stuff = torch.where((draw(0.0, 1.0) < 0.5)[:, None, None, None], draw(-1.0, 1.0, 3, 1, 1), images.roll(2, 0).flip(2))
+    plain = (draw(0.0, 1.0) < 0.5)[:, None, None, None]
+    stuff = torch.where(plain, draw(-1.0, 1.0, 3, 1, 1), images.roll(2, 0).flip(2))
     images = torch.where(block[:, None], stuff, images)
     return images, labels.masked_fill(block, background), others.masked_fill(block, 0)
 

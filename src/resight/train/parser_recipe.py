@@ -30,7 +30,7 @@ class Spoiling:
 
     turn: float = 6.0
     """Largest rotation, degrees."""
-    stretch: float = 0.12
+    stretch: float = 0.2
     """Largest change of height against width, as a share."""
     light: float = 0.35
     """Largest change of brightness and of contrast, as a share."""
