@@ -57,7 +57,7 @@ def set_loss(
     """Per pixel −log of the probability that its class is one of a set; 0 where `sets_of` is 255.
 
     Row s of `sets` says which classes the label s may mean; each row holds at least one. A set of one class makes this
-    cross-entropy, the set of all classes costs nothing. Computed in fp32; only sets that occur in the batch cost time.
+    cross-entropy, the set of all classes costs nothing. Computed in fp32; only pixels with larger sets cost more time.
     """
     log_p = F.log_softmax(logits.float(), dim=1)
     sets = sets.to(log_p.device)
@@ -66,11 +66,9 @@ def set_loss(
     labels = labels.masked_fill(ignored, 0)
     first = sets.int().argmax(1)  # S: the one class of a set of one
     chosen = log_p.gather(1, first[labels][:, None])[:, 0]
-    several = sets.sum(1) > 1
-    for number in labels[several[labels] & ~ignored].unique().tolist():
-        where = (labels == number) & ~ignored
-        rows = log_p.movedim(1, -1)[where][:, sets[number]]  # N M
-        chosen = chosen.masked_scatter(where, rows.logsumexp(1))
+    several = (sets.sum(1) > 1)[labels] & ~ignored
+    rows = log_p.movedim(1, -1)[several].masked_fill(~sets[labels[several]], -torch.inf)  # N K
+    chosen = chosen.masked_scatter(several, rows.logsumexp(1))
     return -chosen.masked_fill(ignored, 0)
 
 

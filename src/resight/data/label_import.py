@@ -51,7 +51,7 @@ def map_of_colours(
             f"{name} has the colour ({red}, {green}, {blue}) at row {row}, column {column} ({int(strange.sum())} "
             f"pixels with colours of no class of {labels.name}). Is it this palette, and a lossless file?"
         )
-    return found.astype(np.uint8)
+    return np.asarray(found, np.uint8)
 
 
 def read_coloured_map(path: Path, labels: LabelSet, *, palette: str = "voc") -> UInt8[np.ndarray, "H W"]:

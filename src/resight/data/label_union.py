@@ -94,7 +94,7 @@ class SetTable:
         """Turn a source's map, already checked against its table, into set numbers."""
         if source not in self.tables:
             raise BadLabels(f"The table knows no source `{source}`; it was made of {', '.join(self.tables)}.")
-        return self.tables[source][values]
+        return np.asarray(self.tables[source][values])
 
     def flip(self, set_map: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
         """Mirror a map of set numbers."""

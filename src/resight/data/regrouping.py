@@ -89,7 +89,7 @@ class Regrouping:
     def matrix(self) -> Float32[np.ndarray, "G K"]:
         """1 where a source class (column) is part of a target class (row); an ignored class is part of none."""
         table = self.table()[: len(self.source.classes)]
-        return (np.arange(len(self.target.classes))[:, None] == table[None]).astype(np.float32)
+        return np.asarray(np.arange(len(self.target.classes))[:, None] == table[None], np.float32)
 
     def about(self) -> dict[str, str]:
         """The policies by source class, for run files and score files: they change every mean."""
@@ -101,7 +101,7 @@ def regroup_map(
 ) -> UInt8[np.ndarray, "H W"]:
     """Regroup a map (after argmax); 255 stays. Raises BadLabels for a value that the source set does not have."""
     check_map(classes, regrouping.source, name, ignored=True)
-    return regrouping.table()[classes]
+    return np.asarray(regrouping.table()[classes])
 
 
 def regroup_probabilities(probabilities: Float[Tensor, "B K H W"], regrouping: Regrouping) -> Float[Tensor, "B G H W"]:
