@@ -136,9 +136,7 @@ def _arrays(
     return SourceArrays(source.name, source.share, source.whole, pictures, labels, others), print_
 
 
-def canvas(
-    shown: Shown, size: tuple[int, int]
-) -> tuple[Pixels, UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:
+def canvas(shown: Shown, size: tuple[int, int]) -> tuple[Pixels, UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:
     """One person's canvas: picture, labels and others at `size` with the box in the middle two thirds.
 
     Outside the photo the picture goes on with its edge and nothing is known.
