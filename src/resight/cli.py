@@ -91,6 +91,12 @@ COMMANDS: Final[dict[str, Command]] = {
             "resight parse crops --model runs/lite --out parsed --no-overlays",
         ),
     ),
+    "export": Command(
+        "resight.commands.export:Export:export",
+        "Write a parser as an ONNX file that answers as PyTorch does, checked before it is kept.",
+        ("model",),
+        ("resight export parser-lite --out parser-lite.onnx",),
+    ),
     "evaluate": Command(
         "resight.commands.evaluate:Evaluate:evaluate",
         "Score a features file, or a data set embedded with a model.",
