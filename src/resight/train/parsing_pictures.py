@@ -26,11 +26,9 @@ from resight.data.parsing_batches import ROOM, Canvases, LabelRows, ParsingBatch
 from resight.errors import TrainingStopped
 from resight.train.loop import seed_of
 from resight.train.parser_recipe import ParserRecipe
-from resight.train.parsing_sources import Shown, Source
+from resight.train.parsing_sources import Box, Shown, Source
 
 Pixels = UInt8[np.ndarray, "H W 3"]
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels, right and bottom outside."""
 FORMAT: Final = 1
 """Raised when canvases are made in another way, so that old ones on disk are not taken."""
 
@@ -113,12 +111,11 @@ def load_parsing_set(
 def _arrays(
     source: Source, table: SetTable, size: tuple[int, int], told: Callable[[int], None] | None
 ) -> tuple[SourceArrays, str]:
-    meaning = table.tables.get(source.labels.name)
-    print_ = fingerprint(source.files, FORMAT, size, source.name, table.sets.tolist(), meaning, source.labels.name)
+    print_ = fingerprint(source.files(), FORMAT, size, source.name, table.sets.tolist(), source.source)
     folder = cache_folder() / f"canvases-{source.name}-{print_}"
     paths = [folder / f"{name}.npy" for name in ("pictures", "labels", "others")]
     if not all(path.exists() for path in paths):
-        shapes = [(source.count, *size, 3), (source.count, *size), (source.count, *size)]
+        shapes = [(len(source.pictures), *size, 3), (len(source.pictures), *size), (len(source.pictures), *size)]
         with write_beside(paths[0]) as first, write_beside(paths[1]) as second, write_beside(paths[2]) as third:
             opened = [
                 np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
