@@ -121,3 +121,8 @@ def convert_ce2p(released: Mapping[str, Tensor], *, classes: int, name: str = "t
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "") if names else "none"
+
+
+def released_ce2p(*, classes: int, backbone: str = "resnet101") -> CE2P:
+    """The network of imported weights: CE2P that computes as the released code does."""
+    return CE2P(classes=classes, backbone=backbone, published=True)
