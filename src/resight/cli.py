@@ -64,6 +64,15 @@ COMMANDS: Final[dict[str, Command]] = {
         (),
         ("resight train embedder --recipe baseline-lite --data ~/market1501 --out runs/base",),
     ),
+    "train parser": Command(
+        "resight.commands.train_parser:TrainParser:train_parser",
+        "Train a parser on differently labelled sets; start again after a kill and it goes on.",
+        (),
+        (
+            "resight train parser --recipe parser-lite --data people ccp pennfudan market1501 --out runs/lite",
+            "resight train parser --recipe ce2p-384x128 --data LIP --labels parts7 --steps 2000 --out runs/ce2p",
+        ),
+    ),
     "embed": Command(
         "resight.commands.embed:Embed:embed",
         "Turn the pictures of a data set or folder into a features file.",
