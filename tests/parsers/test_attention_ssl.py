@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from resight.parsers.attention_ssl import (
     nearest_labels,
     structure_weights,
 )
+from resight.train.embedder import load_backbone
 
 PARTS7 = ("background", "head", "clothes", "left arm", "right arm", "left leg", "right leg")
 PARTS8 = ("background", "head", "upper", "lower", "left arm", "right arm", "left leg", "right leg")
@@ -214,3 +216,11 @@ def test_it_answers_at_three_scales_mixed_by_shares_and_learns() -> None:
 def test_another_backbone_is_refused() -> None:
     with pytest.raises(UnknownName, match="vgg16"):
         AttentionSSL(classes=7, backbone="resnet50")
+
+
+def test_torchvisions_file_of_weights_fits_less_its_classifier(tmp_path: Path) -> None:
+    backbone = VGG16()
+    theirs = {name: torch.rand_like(value) for name, value in backbone.state_dict().items()}
+    torch.save({**theirs, "classifier.0.weight": torch.zeros(4, 4)}, tmp_path / "vgg16.pth")
+    load_backbone(backbone, tmp_path / "vgg16.pth")
+    assert all(torch.equal(value, theirs[name]) for name, value in backbone.state_dict().items())
