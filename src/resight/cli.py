@@ -88,6 +88,21 @@ COMMANDS: Final[dict[str, Command]] = {
             "resight embed ~/market1501 --model runs/base --out features.npz",
         ),
     ),
+    "parse": Command(
+        "resight.commands.parse:Parse:parse",
+        "Find the parts of the person in each crop of a folder: label maps, overlays, one sheet.",
+        ("photos",),
+        (
+            "resight parse crops --out parsed --labels parts7",
+            "resight parse crops --model runs/lite --out parsed --no-overlays",
+        ),
+    ),
+    "export": Command(
+        "resight.commands.export:Export:export",
+        "Write a parser as an ONNX file that answers as PyTorch does, checked before it is kept.",
+        ("model",),
+        ("resight export parser-lite --out parser-lite.onnx",),
+    ),
     "evaluate": Command(
         "resight.commands.evaluate:Evaluate:evaluate",
         "Score a features file, or a data set embedded with a model.",

@@ -7,6 +7,7 @@ Proof: tests/test_parsing.py.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from collections.abc import Sequence
@@ -156,6 +157,14 @@ def largest(probabilities: Tensor, size: tuple[int, int]) -> UInt8[np.ndarray, "
     if tuple(high.shape[2:]) != size:
         high = F.interpolate(high, size, mode="bilinear", align_corners=False)
     return np.asarray(high.argmax(1).to(torch.uint8).cpu().numpy())
+
+
+def weights_print(model: ParserModel) -> str:
+    """Twelve hex digits that change with any weight of a model."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.network.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def save_parser(path: Path, state: dict[str, Tensor], settings: ParserSettings, *, half: bool = False) -> None:

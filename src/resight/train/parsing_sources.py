@@ -38,7 +38,8 @@ SLENDER: Final = 0.46
 class Shown:
     """One person in one picture.
 
-    `labels` are set numbers (255 unknown); `others` is 1 where another person is, 0 where none, 255 unknown; `box` is left, top, right, bottom in pixels, right and bottom outside.
+    `labels` are set numbers (255 unknown); `others` is 1 where another person is, 0 where none, 255 unknown; `box` is
+    left, top, right, bottom in pixels, right and bottom outside.
     """
 
     pixels: UInt8[np.ndarray, "H W 3"]
