@@ -73,6 +73,12 @@ COMMANDS: Final[dict[str, Command]] = {
             "resight train parser --recipe ce2p-384x128 --data LIP --labels parts7 --steps 2000 --out runs/ce2p",
         ),
     ),
+    "import ce2p": Command(
+        "resight.commands.import_ce2p:ImportCE2P:import_ce2p",
+        "Turn the released weights of the parser CE2P into a run folder.",
+        ("file",),
+        ("resight import ce2p lip_ce2p.pth --out runs/ce2p",),
+    ),
     "embed": Command(
         "resight.commands.embed:Embed:embed",
         "Turn the pictures of a data set or folder into a features file.",

@@ -7,6 +7,7 @@ Proof: tests/test_losses.py compares each with a slow loop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import torch
@@ -16,6 +17,9 @@ from torch import Tensor
 
 IGNORED: Final = 255
 """Label of a pixel that counts neither for nor against: padding, or a class outside the label set."""
+
+PixelLoss = Callable[[Tensor, Tensor], Tensor]
+"""Scores B K H W and labels B H W -> one loss per pixel B H W."""
 
 
 def identity_loss(logits: Float[Tensor, "B K"], classes: Int[Tensor, " B"], *, smoothing: float) -> Float[Tensor, " B"]:

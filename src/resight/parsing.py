@@ -34,8 +34,10 @@ from resight.errors import BadWeights, UnknownName
 PARSERS: Final[dict[str, str]] = {  # name -> module:class, imported when asked for
     "lite": "resight.parsers.lite:ParserLite",  # own design, at most 3 M parameters
     "ce2p": "resight.parsers.ce2p:CE2P",  # Ruan et al., AAAI 2019, arXiv:1809.05996
+    "ce2p-released": "resight.parsers.ce2p_import:released_ce2p",  # as its authors' code computes, for their weights
     "attention-ssl": "resight.parsers.attention_ssl:AttentionSSL",  # Gong et al., CVPR 2017, arXiv:1703.05446
     "cocnn": "resight.parsers.cocnn:CoCNN",  # Liang et al., ICCV 2015
+    "cocnn-superpixels": "resight.parsers.cocnn:with_superpixels",  # needs the extra `superpixels`
 }
 DEFAULT_PARSER: Final = "parser-lite"
 WEIGHTS: Final = Path(__file__).parent / "weights"

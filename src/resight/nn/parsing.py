@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Float, Num
 from torch import Tensor
 
 
@@ -27,3 +28,8 @@ class Parsing:
     """Logit of "this pixel belongs to another person"."""
     sure: Float[Tensor, " B"] | None = None
     """How sure the parser is that it parsed the wanted person."""
+
+
+def resize(maps: Float[Tensor, "B C _ _"], like: Num[Tensor, "B _ H W"], *, aligned: bool = True) -> Tensor:
+    """Maps brought to the height and width of `like`, bilinearly, corner on corner unless told otherwise."""
+    return F.interpolate(maps, size=like.shape[2:], mode="bilinear", align_corners=aligned)

@@ -94,7 +94,8 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
             else torch.load(path, map_location="cpu", weights_only=True)
         )
         inside = {name.removeprefix("backbone."): value for name, value in state.items() if "backbone." in name}
-        bare = {name: value for name, value in state.items() if not name.startswith("fc.")}
+        heads = ("fc.", "classifier.")
+        bare = {name: value for name, value in state.items() if not name.startswith(heads)}
         backbone.load_state_dict({name: value.float() for name, value in (inside or bare).items()})
     except (RuntimeError, safetensors.SafetensorError, pickle.UnpicklingError, AttributeError) as error:
         raise BadWeights(f"{path} does not hold weights of this backbone: {error}") from error

@@ -172,7 +172,17 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet, device: torch.device
         from resight.parsers.ce2p import ce2p_objective
 
         return lambda found, truth: ce2p_objective(found, truth.labels, pixel_loss=pixel_loss)
-    raise UnknownName("parser that can be trained", recipe.parser, ("lite", "ce2p"))
+    if recipe.parser == "attention-ssl":
+        from resight.parsers.attention_ssl import attention_ssl_objective
+
+        classes = find_labels(recipe.labels).classes
+        return lambda found, truth: attention_ssl_objective(found, truth.labels, pixel_loss=pixel_loss, classes=classes)
+    if recipe.parser.startswith("cocnn"):
+        from resight.parsers.cocnn import cocnn_objective
+
+        return lambda found, truth: cocnn_objective(found, truth.labels, pixel_loss=pixel_loss)
+    trainable = ("lite", "ce2p", "attention-ssl", "cocnn", "cocnn-superpixels")
+    raise UnknownName("parser that can be trained", recipe.parser, trainable)
 
 
 @torch.no_grad()
