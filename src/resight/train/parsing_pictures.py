@@ -82,7 +82,7 @@ class ParsingSet:
         frequency /= max(frequency.sum(), 1e-9)
         raw = np.where(frequency > 0, np.maximum(frequency, 1e-6) ** -balance, 0.0)
         mean = float((raw * frequency).sum()) or 1.0
-        return np.where(raw > 0, (raw / mean).clip(0.3, 4.0), 1.0).astype(np.float32)
+        return np.asarray(np.where(raw > 0, (raw / mean).clip(0.3, 4.0), 1.0), np.float32)
 
 
 def load_parsing_set(
