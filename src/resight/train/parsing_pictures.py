@@ -149,7 +149,7 @@ def canvas(shown: Shown, size: tuple[int, int]) -> tuple[Pixels, UInt8[np.ndarra
     )
 
 
-def _cut_picture(pixels: Pixels, view: Box, size: tuple[int, int]) -> Pixels:
+def _cut_picture(pixels: Pixels, view: Box, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
     high, wide = pixels.shape[:2]
     pads = [max(0, -int(np.floor(view[0]))), max(0, -int(np.floor(view[1])))]
     pads += [max(0, int(np.ceil(view[2])) - wide), max(0, int(np.ceil(view[3])) - high)]
