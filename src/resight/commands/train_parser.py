@@ -17,6 +17,8 @@ from resight.train.parser_recipe import ParserRecipe
 
 if TYPE_CHECKING:
     from resight.train.parser_validation import HeldOut
+    from resight.train.parsing_pictures import ParsingSet
+    from resight.train.photo_batches import PhotoSet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,14 +62,19 @@ def train_parser(config: TrainParser) -> int:
     from resight.train.parser_validation import held_out
     from resight.train.parsing_pictures import load_parsing_set
     from resight.train.parsing_sources import find_source
+    from resight.train.photo_batches import photo_set
     from resight.train.resources import torch_threads
 
     sources = [find_source(root) for root in config.data]
     table = table_for([source.source for source in sources], find_labels(recipe.labels))
     sets = held_out(config.data)
     keep_recipe(config.out, recipe)
-    with bar("decoding", total=sum(len(source.pictures) for source in sources)) as told:
-        data = load_parsing_set(sources, table, recipe, told)
+    data: ParsingSet | PhotoSet
+    if recipe.crop == "box":
+        with bar("decoding", total=sum(len(source.pictures) for source in sources)) as told:
+            data = load_parsing_set(sources, table, recipe, told)
+    else:
+        data = photo_set(sources, table, recipe)
     threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
     with torch_threads(threads), bar("training", total=None) as told:
         run = ParserRun(config.out, recipe, data, watch=_Watch(told, sets, config.out))

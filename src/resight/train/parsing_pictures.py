@@ -63,6 +63,12 @@ class ParsingSet:
     def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
         return self.table.sets.to(device)
 
+    def batches(
+        self, recipe: ParserRecipe, steps: range, *, process: int, processes: int, device: torch.device
+    ) -> Iterator[tuple[Tensor, ParsingBatch]]:
+        """Yield one process's share of the batches of `steps`."""
+        return training_batches(self, recipe, steps, process=process, processes=processes, device=device)
+
     def rows(self) -> LabelRows:
         sets = self.table.sets.numpy()
         return LabelRows(person=~sets[:, 0], mirrored=self.table.swap()[: len(sets)])
