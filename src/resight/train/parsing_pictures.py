@@ -172,7 +172,7 @@ def _cut_map(values: UInt8[np.ndarray, "H W"], view: Box, size: tuple[int, int])
     found = values[rows.clip(0, high - 1)[:, None], columns.clip(0, wide - 1)[None]].copy()
     found[(rows < 0) | (rows >= high)] = IGNORE
     found[:, (columns < 0) | (columns >= wide)] = IGNORE
-    return found
+    return np.asarray(found)
 
 
 def training_batches(
