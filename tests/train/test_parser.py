@@ -19,12 +19,14 @@ import safetensors.torch
 import torch
 
 from resight.config import from_table, load_toml, recipe_names
+from resight.data.label_meanings import KEYPOINTS14
 from resight.data.label_sets import LIP20, PARTS7
 from resight.data.parsing_targets import table_for
 from resight.errors import BadRecipe, TrainingStopped
 from resight.parsing import load_parser
 from resight.train.parser import ParserRun
 from resight.train.parser_recipe import ParserRecipe, Shares
+from resight.train.parser_validation import count_joints
 from resight.train.parsing_pictures import ParsingSet, chosen_canvases, load_parsing_set, training_batches
 from resight.train.parsing_sources import find_source, loose_box
 from small_parser import write_people
@@ -196,3 +198,16 @@ def test_numbers_that_make_no_run_are_refused() -> None:
             replace(RECIPE, **wrong).check()
     with pytest.raises(BadRecipe, match="no key `hight`"):
         from_table(ParserRecipe, {"hight": 3}, where="mine.toml")
+
+
+def test_joints_are_counted_where_they_lie_and_outside_the_crop_not_at_all() -> None:
+    labels = np.zeros((20, 10), np.uint8)
+    labels[:5], labels[5:15], labels[15:, :5], labels[15:, 5:] = 13, 5, 17, 16  # the person looks at us
+    places = np.full((14, 2), 8.0)
+    places[KEYPOINTS14.index("head")] = (4, 2)
+    places[KEYPOINTS14.index("right ankle")] = (2, 18)
+    places[KEYPOINTS14.index("left ankle")] = (2, 18)
+    places[KEYPOINTS14.index("neck")] = (40, 2)
+    found = {"head": [0, 0], "ankles": [0, 0], "ankle sides": [0, 0], "body": [0, 0]}
+    count_joints(labels, places, found)
+    assert found == {"head": [1, 1], "ankles": [2, 2], "ankle sides": [1, 2], "body": [10, 10]}

@@ -1,6 +1,6 @@
 """Label maps as pictures: overlays, their legend, and one sheet of many crops.
 
-Proof: tests/report/test_parts.py.
+Proof: tests/commands/test_parse.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Rendered people and LIP: their validation half in parts7. Clothing Co-Parsing: photos 801-884, cut to the person's loose
 box, in five groups that its labels and LIP's both know. Market-1501: where the joints of the 100 highest-numbered
-training persons lie. Proof: tests/train/test_parser_validation.py.
+training persons lie. Proof: tests/train/test_parser.py.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from jaxtyping import UInt8
 
 from resight.data.images import read_picture
 from resight.data.label_meanings import HEAD, KEYPOINTS14
-from resight.data.label_sets import CCP59, IGNORE, LIP20, PARTS7, LabelSet
+from resight.data.label_sets import CCP59, IGNORE, LIP20, PARTS7, STREET5
 from resight.data.labels import read_map
 from resight.data.parsing_sets import ParsingPicture, find_parsing_set
-from resight.data.regrouping import LIP20_PARTS7, Regrouping, find_regrouping, regroup_map
+from resight.data.regrouping import CCP59_STREET5, LIP20_PARTS7, LIP20_STREET5, Regrouping, find_regrouping, regroup_map
 from resight.errors import BadLabels
 from resight.evaluate.parsing import Confusion
 from resight.parsing import ParserModel
@@ -28,38 +28,6 @@ from resight.train.parsing_sources import loose_box
 
 MOST: Final = 400
 """Pictures of one set that are scored during training, evenly spread."""
-CLOTHES5: Final = LabelSet("clothes5", ("background", "hair and hat", "skin", "clothes", "shoes"))
-_SKIN: Final = ("face", "left arm", "right arm", "left leg", "right leg")
-_SHOES: Final = (*("boots", "clogs", "flats", "heels", "loafers", "pumps", "sandals", "shoes", "sneakers", "wedges"),)
-_UNSURE: Final = (
-    *("accessories", "bag", "belt", "bracelet", "earrings", "glasses", "necklace", "purse", "ring", "stockings"),
-    *("sunglasses", "tights", "wallet", "watch"),
-)
-LIP20_CLOTHES5: Final = Regrouping(
-    LIP20,
-    CLOTHES5,
-    {
-        "background": ("background",),
-        "hair and hat": ("hair", "hat"),
-        "skin": (*_SKIN, "sunglasses"),
-        "shoes": ("left shoe", "right shoe"),
-        "clothes": tuple(LIP20.classes[number] for number in (3, 5, 6, 7, 8, 9, 10, 11, 12)),
-    },
-)
-CCP59_CLOTHES5: Final = Regrouping(
-    CCP59,
-    CLOTHES5,
-    {
-        "background": ("null",),
-        "hair and hat": ("hair", "hat"),
-        "skin": ("skin",),
-        "shoes": _SHOES,
-        "clothes": tuple(
-            name for name in CCP59.classes if name not in {"null", "hair", "hat", "skin", *_SHOES, *_UNSURE}
-        ),
-    },
-    dict.fromkeys(_UNSURE, "ignore"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +92,12 @@ def _ccp(name: str, records: list[ParsingPicture]) -> HeldOut:
     def score(model: ParserModel) -> dict[str, Any]:
         if model.labels != LIP20:
             return {"not measured": f"the model answers in {model.labels.name}"}
-        confusion = Confusion(CLOTHES5)
+        confusion = Confusion(STREET5)
         for start in range(0, len(records), 16):
             crops = [crop(record) for record in records[start : start + 16]]
-            parsed = model.parse([pixels for pixels, _ in crops], regrouping=LIP20_CLOTHES5)
+            parsed = model.parse([pixels for pixels, _ in crops], regrouping=LIP20_STREET5)
             for (_, truth), one in zip(crops, parsed, strict=True):
-                confusion.add(regroup_map(truth, CCP59_CLOTHES5), one.labels)
+                confusion.add(regroup_map(truth, CCP59_STREET5), one.labels)
         return _told(confusion)
 
     return HeldOut(name, len(records), score)
@@ -142,7 +110,7 @@ def _market(name: str, records: list[ParsingPicture]) -> HeldOut:
         found = {"head": [0, 0], "ankles": [0, 0], "ankle sides": [0, 0], "body": [0, 0]}
         for record, _, parsed in _parsed(model, records, None):
             if record.points is not None:
-                _count_joints(parsed.labels, record.points, found)
+                count_joints(parsed.labels, record.points, found)
         return {joint: right / seen if seen else float("nan") for joint, (right, seen) in found.items()}
 
     return HeldOut(name, len(records), score)
@@ -154,7 +122,7 @@ def _map_of(record: ParsingPicture) -> Path:
     return record.labels
 
 
-def _count_joints(labels: UInt8[np.ndarray, "H W"], places: np.ndarray, found: dict[str, list[int]]) -> None:
+def count_joints(labels: UInt8[np.ndarray, "H W"], places: np.ndarray, found: dict[str, list[int]]) -> None:
     """Where the joints (x, y from 0) of one crop lie: right and counted ones; a side counts where a side is named."""
     head = {LIP20.number(name) for name in HEAD}
     for joint, (x, y) in zip(KEYPOINTS14, places, strict=True):

@@ -2,7 +2,7 @@
 
 A canvas is the person's box with half as much room again, at one size for all sources, with set numbers for labels
 (`data.label_union`). Everything is read from arrays on disk, so memory stays flat however long a run is.
-Proof: tests/train/test_parsing_pictures.py; benchmarks/parser_memory.py.
+Proof: tests/train/test_parser.py; benchmarks/parser_memory.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where a parser's training pictures come from: each record of a parsing set as a person with a box, labels, others.
 
-Proof: tests/train/test_parsing_sources.py.
+Proof: tests/train/test_parser.py.
 """
 
 from __future__ import annotations
