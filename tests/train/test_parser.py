@@ -38,7 +38,8 @@ RECIPE = ParserRecipe(
 
 def toy_set(folder: Path, recipe: ParserRecipe = RECIPE) -> ParsingSet:
     os.environ["RESIGHT_CACHE"] = str(folder / "cache")
-    source = find_source(write_people(folder / "people"))
+    people = folder / "people"
+    source = find_source(people if people.exists() else write_people(people))
     return load_parsing_set([source], table_for([source.source], LIP20), recipe)
 
 
