@@ -130,3 +130,13 @@ def write_result(name: str, size: str, found: dict[str, Any]) -> None:
     path = RESULTS / (f"{name}.json" if size == "market" else f"{name}_{size}.json")
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(path)
+
+
+def write_any(name: str, found: dict[str, Any]) -> None:
+    """Write results/NAME.json with the machine and versions, and say where it is."""
+    from resight.train.resources import surroundings
+
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({**found, **surroundings()}, indent=1) + "\n", encoding="utf-8")
+    print(path)

@@ -1,4 +1,4 @@
-"""Losses of re-identification and parsing: functions that give one value per sample or pixel; the caller averages.
+"""Losses as functions: one value per sample of re-identification, one per pixel of parsing; the caller averages.
 
 Sources: label smoothing, Szegedy et al., CVPR 2016, arXiv:1512.00567; batch-hard triplets, Hermans et al., 2017,
 arXiv:1703.07737; sets of labels, Cour, Sapp and Taskar, JMLR 2011 (learning from partial labels).
@@ -7,10 +7,19 @@ Proof: tests/test_losses.py compares each with a slow loop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
+
+IGNORED: Final = 255
+"""Label of a pixel that counts neither for nor against: padding, or a class outside the label set."""
+
+PixelLoss = Callable[[Tensor, Tensor], Tensor]
+"""Scores B K H W and labels B H W -> one loss per pixel B H W."""
 
 
 def identity_loss(logits: Float[Tensor, "B K"], classes: Int[Tensor, " B"], *, smoothing: float) -> Float[Tensor, " B"]:
@@ -65,3 +74,14 @@ def set_loss(
     rows = log_p.movedim(1, -1)[several].masked_fill(~sets[labels[several]], -torch.inf)  # N K
     chosen = chosen.masked_scatter(several, rows.logsumexp(1))
     return -chosen.masked_fill(ignored, 0)
+
+
+def pixel_cross_entropy(logits: Float[Tensor, "B K H W"], labels: Integer[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
+    """Cross-entropy of each pixel's class, in fp32; 0 where the label is `IGNORED`."""
+    return F.cross_entropy(logits.float(), labels.long(), ignore_index=IGNORED, reduction="none")
+
+
+def mean_over_labelled(losses: Float[Tensor, "B H W"], labels: Integer[Tensor, "B H W"]) -> Float[Tensor, ""]:
+    """Mean of the pixels that have a label; 0, never NaN, where none has."""
+    kept = labels != IGNORED
+    return (losses * kept).sum() / kept.sum().clamp_min(1)
