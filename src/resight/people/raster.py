@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 NEAR = 0.05
 """Triangles that reach nearer to the eye than this, in metres, are left out."""
@@ -61,3 +61,16 @@ def rasterise(places: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], *
 
 def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0])
+
+
+def shares(
+    places: Float[np.ndarray, "V 3"], corners: Int[np.ndarray, "N 3"], on: Bool[np.ndarray, "H W"]
+) -> Float[np.ndarray, "N 3"]:
+    """How near each pixel of `on` (row by row) is to its triangle's corners, in space: shares that sum to 1."""
+    y, x = np.nonzero(on)
+    point = np.stack([x, y], axis=1)
+    a, b, c = (places[corners[:, n]] for n in range(3))
+    first, second = _cross(b[:, :2] - point, c[:, :2] - point), _cross(c[:, :2] - point, a[:, :2] - point)
+    third = _cross(a[:, :2] - point, b[:, :2] - point)
+    found = np.stack([first / a[:, 2], second / b[:, 2], third / c[:, 2]], axis=1)
+    return np.asarray(found / found.sum(1, keepdims=True))
