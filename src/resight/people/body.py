@@ -218,8 +218,19 @@ def bone_turns(anatomy: Anatomy, heads: np.ndarray, pose: Pose) -> dict[str, np.
         )
         turns[f"upperarm01.{side}"] = upper
         turns[f"lowerarm01.{side}"] = upper.T @ lower @ upper
-        for finger in range(2, 6):
-            turns[f"finger{finger}-2.{side}"] = _turn((0, 1, 0), 25 * sign)
+        turns |= _resting_hand(head_of, side, sign)
+    return turns
+
+
+def _resting_hand(head_of: Mapping[str, np.ndarray], side: str, sign: int) -> dict[str, np.ndarray]:
+    """Fingers side by side and half closed, as hands hang."""
+    along = head_of[f"finger3-2.{side}"] - head_of[f"finger3-1.{side}"]
+    curl = _turn((0, 1, 0), 22 * sign)
+    turns = {f"finger1-2.{side}": _towards(head_of[f"finger1-3.{side}"] - head_of[f"finger1-2.{side}"], along)}
+    for finger in range(2, 6):
+        own = head_of[f"finger{finger}-2.{side}"] - head_of[f"finger{finger}-1.{side}"]
+        turns[f"finger{finger}-1.{side}"] = curl @ _towards(own, along)
+        turns[f"finger{finger}-2.{side}"] = turns[f"finger{finger}-3.{side}"] = _turn((0, 1, 0), 28 * sign)
     return turns
 
 

@@ -43,7 +43,9 @@ class Camera:
     tint: float
     """Stops of green."""
     contrast: float
-    """Exponent of the response curve, 1 as sRGB."""
+    """Steepness of the response curve, 1 as sRGB."""
+    sharpening: float
+    """How much edges are made sharper, 0 not at all."""
     saturation: float
     """1 as the light is."""
     exposure: float
@@ -77,10 +79,11 @@ def draw_camera(seed: int, number: int) -> Camera:
         sun_elevation=float(rng.uniform(28, 68)),
         warmth=float(rng.normal(0.02, 0.13)),
         tint=float(rng.normal(-0.03, 0.07)),
-        contrast=float(np.exp(rng.normal(0.0, 0.1))),
+        contrast=float(np.exp(rng.normal(0.16, 0.08))),
+        sharpening=float(rng.uniform(0.2, 1.1)),
         saturation=float(np.clip(rng.normal(0.85, 0.13), 0.5, 1.2)),
         exposure=float(rng.normal(0.0, 0.22)),
         full_well=float(np.exp(rng.uniform(np.log(9000), np.log(60000)))),
-        sigma=float(rng.uniform(0.3, 0.75)),
+        sigma=float(rng.uniform(0.2, 0.6)),
         quality=int(rng.integers(72, 95)),
     )
