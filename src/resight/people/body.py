@@ -18,6 +18,8 @@ from resight.people.anatomy import Anatomy, load_anatomy
 ANCHORS: Final = {"age": np.linspace(-1 / 3, 1, 5)}
 """Where the variations of a feature sit; others are spread evenly over 0..1."""
 RACES: Final = ("african", "asian", "caucasian")
+SHOULDER_DROP: Final = 7
+"""How far collar bones sink when held-away arms come down, degrees."""
 PARTS: Final[dict[str, int]] = {  # first letters of a bone's name -> body10 of the left side, or of the middle
     "upperarm": 3,
     "lowerarm": 5,
@@ -193,6 +195,7 @@ def bone_turns(anatomy: Anatomy, heads: np.ndarray, pose: Pose) -> dict[str, np.
     }
     head_of = {name: heads[anatomy.bone(name)] for name in anatomy.bones.tolist()}
     for side, sign, shift, lift, bend, spread in arms:
+        drop = turns[f"clavicle.{side}"] = _turn((0, 1, 0), SHOULDER_DROP * sign)
         leg = (pose.phase + shift) % 1
         hip, knee = pose.stride * hip_angle(leg) + (1 - pose.stride) * 1, pose.stride * knee_angle(leg) + 2
         out = np.deg2rad(pose.stance) * sign
@@ -216,7 +219,7 @@ def bone_turns(anatomy: Anatomy, heads: np.ndarray, pose: Pose) -> dict[str, np.
             upper @ (head_of[f"wrist.{side}"] - head_of[f"lowerarm01.{side}"]),
             forward @ np.array([np.sin(away) * 0.3, 0, -1.0]),
         )
-        turns[f"upperarm01.{side}"] = upper
+        turns[f"upperarm01.{side}"] = drop.T @ upper
         turns[f"lowerarm01.{side}"] = upper.T @ lower @ upper
         turns |= _resting_hand(head_of, side, sign)
     return turns

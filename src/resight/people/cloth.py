@@ -13,10 +13,9 @@ import numpy as np
 from jaxtyping import Float
 
 Pattern = Literal["plain", "stripes", "hoops", "checks", "print", "two-tone", "speckle"]
-PATTERNS: Final[tuple[Pattern, ...]] = ("plain", "stripes", "hoops", "checks", "print", "two-tone", "speckle")
 
 COLOURS: Final[dict[str, tuple[tuple[int, int, int], float]]] = {  # sRGB grey levels, share among upper garments
-    "black": ((28, 28, 31), 0.20),
+    "black": ((40, 40, 42), 0.20),
     "charcoal": ((62, 63, 66), 0.09),
     "grey": ((128, 128, 129), 0.11),
     "light-grey": ((186, 186, 185), 0.07),
@@ -48,13 +47,17 @@ BAGS: Final[dict[str, float]] = {
 }
 SKIN: Final = ((232, 196, 174), (214, 172, 146), (192, 148, 120), (160, 116, 90), (118, 82, 62), (82, 57, 46))
 HAIR: Final[dict[str, tuple[tuple[int, int, int], float]]] = {
-    "black": ((24, 21, 20), 0.62),
-    "dark-brown": ((48, 35, 27), 0.2),
+    "black": ((36, 33, 32), 0.62),
+    "dark-brown": ((54, 43, 36), 0.2),
     "brown": ((88, 62, 43), 0.08),
     "blond": ((176, 142, 92), 0.04),
     "grey": ((140, 138, 136), 0.04),
     "red": ((120, 58, 34), 0.02),
 }
+LOUD: Final[dict[Pattern, float]] = {
+    **{"stripes": 0.16, "hoops": 0.24, "checks": 0.18, "print": 0.28, "two-tone": 0.09, "speckle": 0.05}
+}
+"""Shares among the cloth that is not plain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def draw_cloth(rng: np.random.Generator, *, shares: dict[str, float] | None = No
     colour, second = draw_colour(rng, shares), draw_colour(rng)
     if abs(np.mean(colour) - np.mean(second)) < 0.06:
         second = varied((236, 234, 230) if np.mean(colour) < 0.3 else (35, 36, 40), rng)
-    pattern = PATTERNS[0] if rng.random() < plain else PATTERNS[int(rng.integers(1, len(PATTERNS)))]
+    pattern: Pattern = "plain" if rng.random() < plain else pick(rng, LOUD)
     return Cloth(colour, second, pattern, float(rng.uniform(0.02, 0.07)), int(rng.integers(2**31)))
 
 
