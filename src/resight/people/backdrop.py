@@ -6,6 +6,7 @@ Proof: tests/people/test_places.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -14,76 +15,88 @@ from resight.people.paint import TEXELS
 from resight.people.places import Site
 from resight.people.scene import View
 
+Shift = tuple[float, float]
+KERB: Final = 0.14
+"""Width of the kerb's stones, metres."""
+TALL: Final = 3.9
+"""From this height on, metres, a backdrop goes on upwards."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backdrop:
-    """Surfaces behind people, H W each."""
+    """Surfaces behind people at N pixels."""
 
     colours: np.ndarray
-    """H W 3: linear reflectance."""
+    """N 3: linear reflectance."""
     points: np.ndarray
-    """H W 3: where the nearest surface lies, metres."""
-    normals: np.ndarray
-    """H W 3."""
+    """N 3: where the nearest surface lies, metres."""
+    upright: np.ndarray
+    """N bool: whether that is a backdrop and not the ground."""
+    front: np.ndarray
+    """Unit normal of the backdrops, 3."""
 
 
-def backdrop(site: Site, view: View, *, yaw: float, shift: tuple[float, float], walk: float) -> Backdrop:
-    """The place turned by `yaw` radians and moved by `shift` metres; its walking people have gone `walk` metres on."""
-    rays = view.rays().reshape(-1, 3)
-    own = rays @ turned(-yaw).T
-    eye = view.eye @ turned(-yaw).T - np.array([shift[0], shift[1], 0])
-    down = np.minimum(own[:, 2], -1e-4)
-    far = -eye[2] / down
-    ground = own * far[:, None] + eye
+def backdrop(site: Site, view: View, where: np.ndarray, *, yaw: float, shift: Shift, walk: float) -> Backdrop:
+    """The place at the pixels of `where` (H W bool), row by row.
+
+    It is turned by `yaw` radians and moved by `shift` metres; its walking people have gone `walk` metres on.
+    """
+    rays = view.rays()[where].astype(np.float32)
+    about = turned(yaw)
+    x, y, z = np.ascontiguousarray((rays @ about).T)
+    eye = view.eye @ about - np.array([shift[0], shift[1], 0])
+    far = (-eye[2] / np.minimum(z, -1e-4)).astype(np.float32)
     texel = TEXELS * view.pixel * far
-    colours = _tile(site.ground, ground, texel)
-    behind = ground[:, 1] > site.kerb
-    if behind.any():
-        colours[behind] = _tile(site.beyond, ground[behind], texel[behind])
-        edge = behind & (ground[:, 1] < site.kerb + 0.14)
-        colours[edge] *= 0.72
-    up = np.array([0.0, 0, 1])
-    points, normals = rays * far[:, None] + view.eye, np.tile(up, (len(rays), 1))
-    front = turned(yaw) @ np.array([0.0, -1, 0])
+    east, north = x * far + np.float32(eye[0]), y * far + np.float32(eye[1])
+    colours = _tile(site.ground, east, north, texel)
+    behind = np.flatnonzero(north > site.kerb)
+    if len(behind):
+        colours[behind] = _tile(site.beyond, east[behind], north[behind], texel[behind])
+        colours[behind[north[behind] < site.kerb + KERB]] *= np.float32(0.72)
+    upright = np.zeros(len(rays), bool)
     for screen in reversed(site.screens):
-        forward = own[:, 1]
-        reach = np.where(forward > 1e-3, (screen.behind - eye[1]) / np.maximum(forward, 1e-3), np.inf)
-        at = np.flatnonzero((reach < far + 1e-9) & (reach > 0))
+        reach = np.where(y > 1e-3, (screen.behind - eye[1]) / np.maximum(y, 1e-3), np.inf).astype(np.float32)
+        at = np.flatnonzero((reach < far) & (reach > 0))
         if not len(at):
             continue
-        place = own[at] * reach[at, None] + eye
-        sample, there = _upright(screen.texture, place, TEXELS * view.pixel * float(np.median(reach[at])), walk * screen.walks)
-        colours[at] = colours[at] * (1 - there) + sample * there
+        there_is = reach[at]
+        across = x[at] * there_is + np.float32(eye[0] + walk * screen.walks)
+        wide = TEXELS * view.pixel * float(np.median(there_is))
+        sample, there = _upright(screen.texture, across, z[at] * there_is + np.float32(eye[2]), wide)
+        colours[at] += (sample - colours[at]) * there
         solid = at[there[:, 0] > 0.5]
-        points[solid] = rays[solid] * reach[solid, None] + view.eye
-        normals[solid] = front
-        far[at] = np.where(there[:, 0] > 0.5, reach[at], far[at]) if screen.behind > 0 else far[at]
-    shape = (view.height, view.width, 3)
-    return Backdrop(colours.reshape(shape), points.reshape(shape), normals.reshape(shape))
+        far[solid] = reach[solid]
+        upright[solid] = True
+    return Backdrop(colours, rays * far[:, None] + view.eye, upright, about @ np.array([0.0, -1, 0]))
 
 
-def _tile(halvings: tuple[np.ndarray, ...], places: np.ndarray, texel: np.ndarray) -> np.ndarray:
-    """Colours N 3 of a ground tile at places; `texel` is how many texels a pixel is wide."""
-    found = np.empty((len(places), 3))
-    level = np.clip(np.rint(np.log2(np.maximum(texel, 1))), 0, len(halvings) - 1).astype(int)
-    for step in np.unique(level).tolist():
-        mine = level == step
-        texture, scale = halvings[step], TEXELS / 2**step
-        rows = np.floor(places[mine, 1] * scale).astype(np.int64) % texture.shape[0]
-        columns = np.floor(places[mine, 0] * scale).astype(np.int64) % texture.shape[1]
-        found[mine] = texture[rows, columns, :3]
+def _level(halvings: tuple[np.ndarray, ...], texel: np.ndarray | float) -> np.ndarray:
+    """Which halving has texels about as wide as pixels that are `texel` texels wide."""
+    return np.clip(np.rint(np.log2(np.maximum(texel, 1))), 0, len(halvings) - 1).astype(int)
+
+
+def _tile(halvings: tuple[np.ndarray, ...], east: np.ndarray, north: np.ndarray, texel: np.ndarray) -> np.ndarray:
+    """Colours N 3 of a ground tile at places, metres; `texel` is how many texels a pixel is wide."""
+    found = np.empty((len(east), 3), np.float32)
+    level = _level(halvings, texel)
+    for step in np.flatnonzero(np.bincount(level)).tolist():
+        mine = np.flatnonzero(level == step)
+        texture, scale = halvings[step], np.float32(TEXELS / 2**step)
+        rows = np.floor(north[mine] * scale).astype(np.int64) % texture.shape[0]
+        columns = np.floor(east[mine] * scale).astype(np.int64) % texture.shape[1]
+        found[mine] = texture.reshape(-1, 4)[rows * texture.shape[1] + columns, :3]
     return found
 
 
 def _upright(
-    halvings: tuple[np.ndarray, ...], places: np.ndarray, texel: float, walk: float
+    halvings: tuple[np.ndarray, ...], across: np.ndarray, height: np.ndarray, texel: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Colours N 3 of an upright texture and how much of it is there, N 1; above its edge it goes on or ends."""
-    step = int(np.clip(np.rint(np.log2(max(texel, 1))), 0, len(halvings) - 1))
+    """Colours N 3 of an upright texture and how much of it is there, N 1; tall ones go on above, others end."""
+    step = int(_level(halvings, texel))
     texture, scale = halvings[step], TEXELS / 2**step
-    high = np.floor(places[:, 2] * scale).astype(np.int64)
-    columns = np.floor((places[:, 0] + walk) * scale).astype(np.int64) % texture.shape[1]
+    high = np.floor(height * scale).astype(np.int64)
+    columns = np.floor(across * scale).astype(np.int64) % texture.shape[1]
     rows = texture.shape[0] - 1 - high
-    found = texture[np.clip(rows, 0, None), columns]
-    there = found[:, 3:] * ((rows >= 0) | (halvings[0].shape[0] > 3.9 * TEXELS))[:, None] * (high >= 0)[:, None]
-    return found[:, :3], there
+    found = texture.reshape(-1, 4)[np.clip(rows, 0, texture.shape[0] - 1) * texture.shape[1] + columns]
+    ends = (rows < 0) & (halvings[0].shape[0] < TALL * TEXELS) | (high < 0)
+    return found[:, :3], np.where(ends[:, None], 0, found[:, 3:])

@@ -23,6 +23,11 @@ SKY_CELL, SUN_CELL = 0.045, 0.022
 BIAS: Final = 1.6
 """How far out something must lie to cast a shadow, in cells: less would let a surface shade itself."""
 
+REACH: Final = 2.5
+"""How far from what stands near its shadow of the sky is followed, metres."""
+DENSE: Final = 9000
+"""A mesh with more corners than this has twice as many as the sky's cells need."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heights:
@@ -39,43 +44,46 @@ class Heights:
     def shadow(self, points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
         """0 in the light to 1 in shadow, with an edge as wide as a cell."""
         found = np.zeros(len(points))
-        across = points @ self.axes.T
-        share = across[:, :2] / self.cell - 0.5 - self.low
-        near = np.flatnonzero((share > -1).all(1) & (share < self.top.shape).all(1))
-        across, share = across[near], share[near]
-        first = np.floor(share).astype(np.int64)
-        part = share - first
         rows, columns = self.top.shape
-        height = across[:, 2] + BIAS * self.cell
-        for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            weight = np.abs(1 - row - part[:, 0]) * np.abs(1 - column - part[:, 1])
-            at = first + np.array([row, column])
-            inside = (at >= 0).all(1) & (at[:, 0] < rows) & (at[:, 1] < columns)
-            flat = np.where(inside, at[:, 0] * columns + at[:, 1], 0)
-            found[near] += weight * (inside & (self.top.ravel()[flat] > height))
+        one, two, out = self.axes @ points.T
+        one, two = one / self.cell - 0.5 - self.low[0], two / self.cell - 0.5 - self.low[1]
+        near = np.flatnonzero((one > -1) & (two > -1) & (one < rows) & (two < columns))
+        one, two = one[near] + 1, two[near] + 1
+        row, column = one.astype(np.int64), two.astype(np.int64)
+        down, right = one - row, two - column
+        framed = np.pad(self.top, 1, constant_values=-np.inf).ravel()
+        at, wide = row * (columns + 2) + column, columns + 2
+        height = out[near] + BIAS * self.cell
+        upper = (framed[at] > height) * (1 - right) + (framed[at + 1] > height) * right
+        lower = (framed[at + wide] > height) * (1 - right) + (framed[at + wide + 1] > height) * right
+        found[near] = upper * (1 - down) + lower * down
         return found
 
 
 def height_map(points: Float[np.ndarray, "N 3"], direction: np.ndarray, cell: float) -> Heights:
     """Heights of points along a unit direction."""
+    axes = _axes(direction)
+    one, two, out = axes @ points.T
+    row, column = np.floor(one / cell).astype(np.int64), np.floor(two / cell).astype(np.int64)
+    low = np.array([row.min(), column.min()])
+    size = np.array([row.max(), column.max()]) - low + 1
+    top = np.full(int(size[0] * size[1]), -np.inf)
+    np.maximum.at(top, (row - low[0]) * size[1] + (column - low[1]), out)
+    return Heights(axes, cell, low, top.reshape(size))
+
+
+def _axes(direction: np.ndarray) -> np.ndarray:
+    """Two unit directions across a unit direction, then itself, 3 3."""
     helper = np.array([0.0, 0, 1]) if abs(direction[2]) < 0.9 else np.array([0.0, 1, 0])
     one = np.cross(helper, direction)
     one /= np.linalg.norm(one)
-    axes = np.stack([one, np.cross(direction, one), direction])
-    across = points @ axes.T
-    number = np.floor(across[:, :2] / cell).astype(np.int64)
-    low = number.min(0)
-    number -= low
-    size = number.max(0) + 1
-    top = np.full(int(size[0] * size[1]), -np.inf)
-    np.maximum.at(top, number[:, 0] * size[1] + number[:, 1], across[:, 2])
-    return Heights(axes, cell, low, top.reshape(size))
+    return np.stack([one, np.cross(direction, one), direction])
 
 
 def spread(mesh: Mesh, spacing: float) -> Float[np.ndarray, "N 3"]:
     """Corners of a mesh, and points on its larger triangles no farther apart than `spacing`, metres."""
     corners = mesh.vertices.astype(float)
-    a, b, c = (corners[mesh.faces[:, n]] for n in range(3))
+    a, b, c = (corners.take(mesh.faces[:, n], axis=0) for n in range(3))
     longest = np.sqrt(np.maximum(np.maximum(_square(b - a), _square(c - b)), _square(a - c)))
     large = np.flatnonzero(longest > spacing)
     found = [corners]
@@ -92,7 +100,7 @@ def spread(mesh: Mesh, spacing: float) -> Float[np.ndarray, "N 3"]:
 
 
 def _square(edge: np.ndarray) -> np.ndarray:
-    return np.asarray((edge**2).sum(1))
+    return np.asarray(np.einsum("nd,nd->n", edge, edge))
 
 
 def sky_directions() -> tuple[Float[np.ndarray, "S 3"], Float[np.ndarray, " S"]]:
@@ -115,18 +123,24 @@ class Shadows:
     sun: Heights | None
     sun_direction: np.ndarray
     sky: tuple[Heights, ...]
+    low: np.ndarray
+    """Corner of the box that holds what stands near, 3."""
+    high: np.ndarray
 
-    def lit(self, points: Float[np.ndarray, "N 3"], out: Float[np.ndarray, "N 3"]) -> np.ndarray:
-        """Light of the sky at points with unit normals, N: 1 on level open ground."""
+    def lit(self, points: Float[np.ndarray, "N 3"], out: np.ndarray) -> np.ndarray:
+        """Light of the sky at points with unit normals (N 3, or 3 for all), N: 1 on level open ground."""
         directions, weights = sky_directions()
         facing = np.maximum(out @ directions.T, 0) * weights
-        found = np.zeros(len(points))
+        found = np.broadcast_to(facing.sum(-1), len(points)).astype(float)
+        near = np.flatnonzero(((points > self.low - REACH) & (points < self.high + REACH)).all(1))
         for number, heights in enumerate(self.sky):
-            found += facing[:, number] * (1 - heights.shadow(points))
-        return found
+            found[near] -= (facing[..., number] if facing.ndim == 1 else facing[near, number]) * heights.shadow(
+                points[near]
+            )
+        return np.asarray(found)
 
-    def sunlit(self, points: Float[np.ndarray, "N 3"], out: Float[np.ndarray, "N 3"]) -> np.ndarray:
-        """Light of the sun at points with unit normals, N: 1 where it falls at right angles."""
+    def sunlit(self, points: Float[np.ndarray, "N 3"], out: np.ndarray) -> np.ndarray:
+        """Light of the sun at points with unit normals (N 3, or 3 for all), N: 1 where it falls at right angles."""
         if self.sun is None:
             return np.zeros(len(points))
         return np.asarray(np.maximum(out @ self.sun_direction, 0) * (1 - self.sun.shadow(points)))
@@ -134,9 +148,10 @@ class Shadows:
 
 def shadows(meshes: Sequence[Mesh], sun: np.ndarray | None) -> Shadows:
     """Height maps of meshes; `sun` is the unit direction towards it."""
-    coarse = np.concatenate([spread(mesh, SKY_CELL) for mesh in meshes])
+    coarse = np.concatenate([spread(mesh, SKY_CELL)[:: 2 if len(mesh.vertices) > DENSE else 1] for mesh in meshes])
+    box = coarse.min(0), coarse.max(0)
     sky = tuple(height_map(coarse, direction, SKY_CELL) for direction in sky_directions()[0])
     if sun is None:
-        return Shadows(None, np.zeros(3), sky)
+        return Shadows(None, np.zeros(3), sky, *box)
     fine = np.concatenate([spread(mesh, SUN_CELL) for mesh in meshes])
-    return Shadows(height_map(fine, sun, SUN_CELL), sun, sky)
+    return Shadows(height_map(fine, sun, SUN_CELL), sun, sky, *box)

@@ -133,7 +133,7 @@ def doorway(rng: np.random.Generator) -> np.ndarray:
     at = 0.0
     while at < WIDE - 4:
         wide = float(rng.uniform(2.2, 5))
-        left, right = int(at * TEXELS), int((at + wide) * TEXELS)
+        left, right = int(at * TEXELS), min(int((at + wide) * TEXELS), WIDE * TEXELS)
         size = (len(found), right - left)
         dark = linear((44, 44, 46)) * np.exp(0.6 * noise(rng, smooth=16, size=size))[:, :, None] * rng.uniform(0.2, 1)
         found[:, left:right, :3] = dark

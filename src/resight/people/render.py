@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy import ndimage
 
 from resight.people.backdrop import backdrop
 from resight.people.light import shadows
@@ -67,8 +66,9 @@ def draw(scene: Scene, *, height: int, width: int) -> Rendered:
     thing = which == len(meshes) if scene.occluder else np.zeros(which.shape, bool)
     person = np.where(thing, 0, which).astype(np.uint8)
     shown = _averaged(_shine(scene, finer, mesh, fine))
-    parts = _look(scene.body, view)[1]
-    visible, part_visible = _seen(scene, view, person, parts)
+    whole = _whole_body(scene, view)
+    parts = whole[height : 2 * height, width : 2 * width]
+    visible, part_visible = _seen(whole, person, parts)
     keypoints = _keypoints(scene, view, person, near.depth)
     label = np.where(person == 1, label, 0).astype(np.uint8)
     return Rendered(shown, label, person, parts, thing, keypoints, visible, part_visible)
@@ -82,14 +82,15 @@ def _shine(scene: Scene, view: View, mesh: Mesh, seen: Seen) -> np.ndarray:
     cast = shadows([scene.person, *scene.things], sun)
     sunlight, skylight = np.array(SUNLIGHT) * scene.sun, np.array(SKYLIGHT if scene.sun else (1, 1, 1)) * camera.sky
     level = skylight + sunlight * (sun[2] if sun is not None else 0)
-    behind = backdrop(site, view, yaw=scene.yaw, shift=scene.shift, walk=scene.walk)
-    middle = slice(FINER // 2, None, FINER)
-    points, out = (part[middle, middle].reshape(-1, 3) for part in (behind.points, behind.normals))
-    sky = _enlarged(cast.lit(points, out).reshape(view.height // FINER, view.width // FINER))
-    bounce = BOUNCE * site.brightness * (1 - behind.normals[:, :, 2:]) / 2 * level
-    direct = cast.sunlit(behind.points.reshape(-1, 3), behind.normals.reshape(-1, 3)).reshape(sky.shape)
-    found = behind.colours * (sky[:, :, None] * skylight + direct[:, :, None] * sunlight + bounce)
     on = seen.face >= 0
+    behind = backdrop(site, view, ~on, yaw=scene.yaw, shift=scene.shift, walk=scene.walk)
+    shown = np.empty((*on.shape, 3), np.float32)
+    light = np.empty_like(behind.colours)
+    for mine, out in ((~behind.upright, np.array([0.0, 0, 1])), (behind.upright, behind.front)):
+        points = behind.points[mine]
+        light[mine] = cast.lit(points, out)[:, None] * skylight + cast.sunlit(points, out)[:, None] * sunlight
+        light[mine] += BOUNCE * site.brightness * (1 - out[2]) / 2 * level
+    shown[~on] = behind.colours * light
     face = seen.face[on]
     corners, number = np.unique(mesh.faces[face], return_inverse=True)
     places = mesh.vertices[corners].astype(float)
@@ -98,8 +99,8 @@ def _shine(scene: Scene, view: View, mesh: Mesh, seen: Seen) -> np.ndarray:
     lit = cast.lit(places, away)[:, None] * skylight + cast.sunlit(places, away)[:, None] * sunlight + bounce
     shining = mesh.colours[corners] * lit
     weights = shares(view.project(places), number.reshape(-1, 3), on)
-    found[on] = np.einsum("nc,ncd->nd", weights, shining[number.reshape(-1, 3)])
-    return np.asarray(found / (level.mean() * site.brightness) * MIDDLE, np.float32)
+    shown[on] = np.einsum("nc,ncd->nd", weights, shining[number.reshape(-1, 3)])
+    return np.asarray(shown / (level.mean() * site.brightness) * MIDDLE, np.float32)
 
 
 def _outward(mesh: Mesh, corners: np.ndarray, eye: np.ndarray) -> np.ndarray:
@@ -117,21 +118,21 @@ def sun_direction(scene: Scene) -> np.ndarray:
     return np.array([np.cos(rise) * np.sin(turn), -np.cos(rise) * np.cos(turn), np.sin(rise)])
 
 
-def _enlarged(values: np.ndarray) -> np.ndarray:
-    """Values at pixels spread over their finer pixels, smoothly."""
-    return np.asarray(ndimage.uniform_filter(values.repeat(FINER, 0).repeat(FINER, 1), FINER, mode="nearest"))
-
-
 def _averaged(values: np.ndarray) -> np.ndarray:
     """Means of the finer pixels of each pixel."""
     high, wide = values.shape[0] // FINER, values.shape[1] // FINER
     return np.asarray(values.reshape(high, FINER, wide, FINER, -1).mean((1, 3)))
 
 
-def _look(mesh: Mesh, view: View) -> tuple[Seen, np.ndarray]:
-    """What the pixel centres see of a mesh, and its labels there."""
-    seen = rasterise(view.project(mesh.vertices.astype(float)), mesh.faces, size=(view.height, view.width))
-    return seen, np.where(seen.face >= 0, mesh.labels[seen.face], 0).astype(np.uint8)
+def _whole_body(scene: Scene, view: View) -> np.ndarray:
+    """Parts of the undressed body without things before it, 3H 3W: the box in the middle and as much on each side."""
+    top, left, bottom, right = scene.box
+    tall, wide = bottom - top, right - left
+    around = replace(scene, box=(top - tall, left - wide, bottom + tall, right + wide))
+    wider = view_of(around, 3 * view.height, 3 * view.width)
+    body = scene.body
+    seen = rasterise(wider.project(body.vertices.astype(float)), body.faces, size=(wider.height, wider.width))
+    return np.where(seen.face >= 0, body.labels[seen.face], 0).astype(np.uint8)
 
 
 def _keypoints(scene: Scene, view: View, person: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -148,13 +149,9 @@ def _keypoints(scene: Scene, view: View, person: np.ndarray, depth: np.ndarray) 
     return np.column_stack([places[:, :2], np.where(inside, 1 + seen, 0)]).astype(np.float32)
 
 
-def _seen(scene: Scene, view: View, person: np.ndarray, parts: np.ndarray) -> tuple[float, tuple[float, ...]]:
+def _seen(whole: np.ndarray, person: np.ndarray, parts: np.ndarray) -> tuple[float, tuple[float, ...]]:
     """Shares of the body that are seen, of what would be seen without box and others."""
-    top, left, bottom, right = scene.box
-    tall, wide = bottom - top, right - left
-    around = replace(scene, box=(top - tall, left - wide, bottom + tall, right + wide))
-    whole = _look(scene.body, view_of(around, 3 * view.height, 3 * view.width))[1]
     totals = np.bincount(whole.ravel(), minlength=11)[:11].astype(float)
     shown = np.bincount(parts[person == 1].ravel(), minlength=11)[:11]
-    shares = [float(min(shown[n] / totals[n], 1.0)) if totals[n] > 0 else float("nan") for n in range(1, 11)]
-    return float(min(shown[1:].sum() / max(totals[1:].sum(), 1.0), 1.0)), tuple(shares)
+    found = [float(min(shown[n] / totals[n], 1.0)) if totals[n] > 0 else float("nan") for n in range(1, 11)]
+    return float(min(shown[1:].sum() / max(totals[1:].sum(), 1.0), 1.0)), tuple(found)
