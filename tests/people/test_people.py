@@ -12,7 +12,7 @@ from resight.people.anatomy import is_cached
 from resight.people.causes import Cause
 from resight.people.plan import Plan, Shot
 
-pytest.importorskip("mitsuba")
+pytest.importorskip("anny")
 if not is_cached():
     pytest.skip("the body model was not read on this machine: run `resight people` once", allow_module_level=True)
 

@@ -70,7 +70,7 @@ def backdrop(site: Site, view: View, where: np.ndarray, *, yaw: float, shift: Sh
     return Backdrop(colours, rays * far[:, None] + view.eye, upright, about @ np.array([0.0, -1, 0]))
 
 
-def _level(halvings: tuple[np.ndarray, ...], texel: np.ndarray | float) -> np.ndarray:
+def _level(halvings: tuple[np.ndarray, ...], texel: np.ndarray) -> np.ndarray:
     """Which halving has texels about as wide as pixels that are `texel` texels wide."""
     return np.clip(np.rint(np.log2(np.maximum(texel, 1))), 0, len(halvings) - 1).astype(int)
 
@@ -92,7 +92,7 @@ def _upright(
     halvings: tuple[np.ndarray, ...], across: np.ndarray, height: np.ndarray, texel: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colours N 3 of an upright texture and how much of it is there, N 1; tall ones go on above, others end."""
-    step = int(_level(halvings, texel))
+    step = int(_level(halvings, np.array([texel]))[0])
     texture, scale = halvings[step], TEXELS / 2**step
     high = np.floor(height * scale).astype(np.int64)
     columns = np.floor(across * scale).astype(np.int64) % texture.shape[1]

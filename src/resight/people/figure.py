@@ -78,7 +78,8 @@ def clothes(identity: Identity) -> list[Garment]:
     low = 0.012 + 0.05 * slack
     sleeve = float(np.interp(long, [0, 1], SLEEVES[identity.upper]))
     top = Cut(bottom=WAIST - 0.1 - 0.12 * long, sleeve=sleeve, neck=0.062 + 0.02 * slack)
-    over = Garment(label=UPPER, cut=top, cloth=identity.upper_cloth, away=0.012, loose=0.01 + 0.03 * slack)
+    over_loose = 0.01 + 0.03 * slack if identity.outer == "none" else 0.002
+    over = Garment(label=UPPER, cut=top, cloth=identity.upper_cloth, away=0.012, loose=over_loose)
     legs = {"trousers": 1.9 + 0.12 * long, "shorts": 0.45 + 0.6 * long, "jumpsuit": 1.9}.get(identity.lower)
     if identity.lower == "jumpsuit":
         whole = replace(top, bottom=-9.0, leg=1.9)
