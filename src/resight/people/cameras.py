@@ -44,6 +44,8 @@ class Camera:
     """Stops of green."""
     contrast: float
     """Steepness of the response curve, 1 as sRGB."""
+    black: float
+    """Grey level of black: haze and stray light."""
     sharpening: float
     """How much edges are made sharper, 0 not at all."""
     saturation: float
@@ -79,10 +81,11 @@ def draw_camera(seed: int, number: int) -> Camera:
         sun_elevation=float(rng.uniform(28, 68)),
         warmth=float(rng.normal(0.02, 0.13)),
         tint=float(rng.normal(-0.03, 0.07)),
-        contrast=float(np.exp(rng.normal(0.15, 0.08))),
+        contrast=float(np.exp(rng.normal(0.14, 0.08))),
+        black=float(rng.uniform(8, 28)),
         sharpening=float(rng.uniform(0.0, 0.65)),
-        saturation=float(np.clip(rng.normal(0.85, 0.13), 0.5, 1.2)),
-        exposure=float(rng.normal(0.0, 0.22)),
+        saturation=float(np.clip(rng.normal(0.86, 0.13), 0.5, 1.2)),
+        exposure=float(rng.normal(0.0, 0.27)),
         full_well=float(np.exp(rng.uniform(np.log(9000), np.log(60000)))),
         sigma=float(rng.uniform(0.2, 0.6)),
         quality=int(rng.integers(72, 95)),
