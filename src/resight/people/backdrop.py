@@ -72,7 +72,7 @@ def backdrop(site: Site, view: View, where: np.ndarray, *, yaw: float, shift: Sh
 
 def _level(halvings: tuple[np.ndarray, ...], texel: np.ndarray) -> np.ndarray:
     """Which halving has texels about as wide as pixels that are `texel` texels wide."""
-    return np.clip(np.rint(np.log2(np.maximum(texel, 1))), 0, len(halvings) - 1).astype(int)
+    return np.asarray(np.clip(np.rint(np.log2(np.maximum(texel, 1))), 0, len(halvings) - 1), np.int64)
 
 
 def _tile(halvings: tuple[np.ndarray, ...], east: np.ndarray, north: np.ndarray, texel: np.ndarray) -> np.ndarray:

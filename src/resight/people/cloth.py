@@ -54,7 +54,7 @@ HAIR: Final[dict[str, tuple[tuple[int, int, int], float]]] = {
     "grey": ((140, 138, 136), 0.04),
     "red": ((120, 58, 34), 0.02),
 }
-LOUD: Final[dict[Pattern, float]] = {
+LOUD: Final[dict[str, float]] = {
     **{"stripes": 0.16, "hoops": 0.24, "checks": 0.18, "print": 0.28, "two-tone": 0.09, "speckle": 0.05}
 }
 """Shares among the cloth that is not plain."""

@@ -45,12 +45,13 @@ class Heights:
         """0 in the light to 1 in shadow, with an edge as wide as a cell."""
         found = np.zeros(len(points))
         rows, columns = self.top.shape
-        one, two, out = self.axes @ points.T
-        one, two = one / self.cell - 0.5 - self.low[0], two / self.cell - 0.5 - self.low[1]
-        near = np.flatnonzero((one > -1) & (two > -1) & (one < rows) & (two < columns))
-        one, two = one[near] + 1, two[near] + 1
-        row, column = one.astype(np.int64), two.astype(np.int64)
+        one, two, out = _along(self.axes, points)
+        one, two = one / self.cell - 0.5, two / self.cell - 0.5
+        row, column = np.floor(one).astype(np.int64), np.floor(two).astype(np.int64)
         down, right = one - row, two - column
+        row, column = row - self.low[0] + 1, column - self.low[1] + 1
+        near = np.flatnonzero((row >= 0) & (column >= 0) & (row <= rows) & (column <= columns))
+        row, column, down, right = row[near], column[near], down[near], right[near]
         framed = np.pad(self.top, 1, constant_values=-np.inf).ravel()
         at, wide = row * (columns + 2) + column, columns + 2
         height = out[near] + BIAS * self.cell
@@ -63,13 +64,19 @@ class Heights:
 def height_map(points: Float[np.ndarray, "N 3"], direction: np.ndarray, cell: float) -> Heights:
     """Heights of points along a unit direction."""
     axes = _axes(direction)
-    one, two, out = axes @ points.T
+    one, two, out = _along(axes, points)
     row, column = np.floor(one / cell).astype(np.int64), np.floor(two / cell).astype(np.int64)
     low = np.array([row.min(), column.min()])
     size = np.array([row.max(), column.max()]) - low + 1
     top = np.full(int(size[0] * size[1]), -np.inf)
     np.maximum.at(top, (row - low[0]) * size[1] + (column - low[1]), out)
     return Heights(axes, cell, low, top.reshape(size))
+
+
+def _along(axes: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Coordinates of points along three axes; a point's do not depend on what other points there are."""
+    x, y, z = points.T
+    return tuple(axis[0] * x + axis[1] * y + axis[2] * z for axis in axes)
 
 
 def _axes(direction: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ one camera differ. Proof: tests/people/test_places.py.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,10 +15,35 @@ import numpy as np
 
 from resight.people.cameras import Camera, Place
 from resight.people.cloth import pick
-from resight.people.paint import BACKDROPS, TEXELS, WIDE, asphalt, grass, paving, tiles
+from resight.people.cutouts import bicycles, cars, posts, railing
+from resight.people.paint import (
+    TEXELS,
+    WIDE,
+    asphalt,
+    doorway,
+    facade,
+    far,
+    grass,
+    leaves,
+    paving,
+    steps,
+    tiles,
+)
 
 Shares = dict[str, float]
-GROUNDS: Final = {"paving": paving, "asphalt": asphalt, "tiles": tiles, "grass": grass}
+Painter = Callable[[np.random.Generator], np.ndarray]
+GROUNDS: Final[dict[str, Painter]] = {"paving": paving, "asphalt": asphalt, "tiles": tiles, "grass": grass}
+BACKDROPS: Final[dict[str, Painter]] = {
+    "facade": facade,
+    "doorway": doorway,
+    "steps": steps,
+    "leaves": leaves,
+    "far": far,
+    "bicycles": bicycles,
+    "cars": cars,
+    "railing": railing,
+    "posts": posts,
+}
 KINDS: Final[dict[Place, tuple[Shares, Shares, Shares, tuple[float, float]]]] = {
     # ground, what stands before the wall, the wall, its distance behind the people in metres
     "bicycle-rack": ({"paving": 1}, {"bicycles": 1}, {"far": 1, "facade": 0.5, "leaves": 0.3}, (4, 9)),
@@ -38,7 +64,7 @@ MIPS: Final = 5
 
 @dataclass(frozen=True)
 class Screen:
-    """An upright texture that reaches from the ground up, along x at one distance behind the people; H W 4, halvings."""
+    """An upright texture, H W 4 with its halvings, along x at one distance behind the people."""
 
     behind: float
     texture: tuple[np.ndarray, ...]
@@ -64,10 +90,10 @@ class Site:
 def build_site(camera: Camera) -> Site:
     """The place of one camera."""
     rng = np.random.default_rng((camera.seed, 7))
-    grounds, before, walls, (near, far) = KINDS[camera.place]
+    grounds, before, walls, (nearest, farthest) = KINDS[camera.place]
     ground = GROUNDS[pick(rng, grounds)](rng)
     beyond = GROUNDS[pick(rng, {"paving": 1, "asphalt": 1, "tiles": 0.7, "grass": 0.35})](rng)
-    wall = float(rng.uniform(near, far))
+    wall = float(rng.uniform(nearest, farthest))
     kinds = [(wall, pick(rng, walls))]
     for _ in range(int(rng.integers(1, 3))):
         kind = pick(rng, before)

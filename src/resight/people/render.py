@@ -24,7 +24,7 @@ SUNLIGHT: Final = (1.08, 1.0, 0.88)
 SKYLIGHT: Final = (0.95, 1.0, 1.08)
 BOUNCE: Final = 0.8
 """How much of the ground's light reaches what faces it."""
-MIDDLE: Final = 0.32
+MIDDLE: Final = 0.235
 """Light of open ground in the picture: what the exposure aims at."""
 JOINT = 0.15
 """How deep a keypoint may lie below the surface that is seen, metres."""

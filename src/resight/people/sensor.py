@@ -16,7 +16,7 @@ from resight.people.cameras import Camera
 
 KNEE: Final = 0.75
 """Light from which on it is rolled off."""
-MIDDLE_GREY: Final = 110
+MIDDLE_GREY: Final = 104
 """Grey level that more contrast leaves where it is."""
 
 
@@ -56,4 +56,6 @@ def _finished(picture: np.ndarray, camera: Camera) -> UInt8[np.ndarray, "H W 3"]
 
 def _shoulder(light: np.ndarray) -> np.ndarray:
     """Roll bright light off softly, as cameras do, instead of clipping it."""
-    return np.asarray(np.where(light < KNEE, light, KNEE + (1 - KNEE) * np.tanh((light - KNEE) / (1 - KNEE))), np.float32)
+    return np.asarray(
+        np.where(light < KNEE, light, KNEE + (1 - KNEE) * np.tanh((light - KNEE) / (1 - KNEE))), np.float32
+    )
