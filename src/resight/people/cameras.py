@@ -83,10 +83,10 @@ def draw_camera(seed: int, number: int) -> Camera:
         tint=float(rng.normal(-0.03, 0.07)),
         contrast=float(np.exp(rng.normal(0.22, 0.08))),
         black=float(rng.uniform(8, 26)),
-        sharpening=float(rng.uniform(0.0, 0.65)),
+        sharpening=float(rng.uniform(0.0, 0.5)),
         saturation=float(np.clip(rng.normal(0.86, 0.13), 0.5, 1.2)),
         exposure=float(rng.normal(0.0, 0.27)),
         full_well=float(np.exp(rng.uniform(np.log(9000), np.log(60000)))),
-        sigma=float(rng.uniform(0.2, 0.6)),
+        sigma=float(rng.uniform(0.25, 0.65)),
         quality=int(rng.integers(72, 95)),
     )

@@ -179,7 +179,7 @@ def sew(garment: Garment, posed: np.ndarray) -> list[Mesh]:
         rng = np.random.default_rng(garment.cloth.seed)
         folds = np.sin(places @ (rng.normal(0, 1, (4, 3)) * [22, 22, 11]).T + rng.uniform(0, 6, 4)).mean(1)
         small = np.sin(places @ (rng.normal(0, 1, (3, 3)) * [55, 55, 30]).T + rng.uniform(0, 6, 3)).mean(1)
-        vertices = surface + out * (away * (1 + 0.3 * folds) + 0.004 * folds + 0.22 * away * small)[:, None]
+        vertices = surface + out * (away * (1 + 0.3 * folds) + 0.004 * folds + 0.16 * away * small)[:, None]
         colours = cloth_colours(garment.cloth, places, corners @ at.front, corners @ at.is_arm.astype(np.float32))
         found.append(Mesh(vertices.astype(np.float32), faces, colours, np.full(len(faces), garment.label, np.uint8)))
     return found
