@@ -41,9 +41,11 @@ def backdrop(site: Site, view: View, where: np.ndarray, *, yaw: float, shift: Sh
 
     It is turned by `yaw` radians and moved by `shift` metres; its walking people have gone `walk` metres on.
     """
-    rays = view.rays()[where].astype(np.float32)
+    every = view.rays()
+    rays = every[where].astype(np.float32)
     about = turned(yaw)
-    x, y, z = np.ascontiguousarray((rays @ about).T)
+    one, two, z = np.ascontiguousarray(rays.T)
+    x, y = (one * about[0, n] + two * about[1, n] for n in (0, 1))  # no matrix product: its last bits depend on N
     eye = view.eye @ about - np.array([shift[0], shift[1], 0])
     far = (-eye[2] / np.minimum(z, -1e-4)).astype(np.float32)
     texel = TEXELS * view.pixel * far
@@ -54,6 +56,7 @@ def backdrop(site: Site, view: View, where: np.ndarray, *, yaw: float, shift: Sh
         colours[behind] = _tile(site.beyond, east[behind], north[behind], texel[behind])
         colours[behind[north[behind] < site.kerb + KERB]] *= np.float32(0.72)
     upright = np.zeros(len(rays), bool)
+    ahead = float((every.mean((0, 1)) @ about)[1])
     for screen in reversed(site.screens):
         reach = np.where(y > 1e-3, (screen.behind - eye[1]) / np.maximum(y, 1e-3), np.inf).astype(np.float32)
         at = np.flatnonzero((reach < far) & (reach > 0))
@@ -61,7 +64,7 @@ def backdrop(site: Site, view: View, where: np.ndarray, *, yaw: float, shift: Sh
             continue
         there_is = reach[at]
         across = x[at] * there_is + np.float32(eye[0] + walk * screen.walks)
-        wide = TEXELS * view.pixel * float(np.median(there_is))
+        wide = TEXELS * view.pixel * (screen.behind - float(eye[1])) / max(ahead, 0.1)
         sample, there = _upright(screen.texture, across, z[at] * there_is + np.float32(eye[2]), wide)
         colours[at] += (sample - colours[at]) * there
         solid = at[there[:, 0] > 0.5]

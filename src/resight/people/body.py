@@ -91,7 +91,7 @@ class Rest:
     heads: np.ndarray
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=8)
 def rest_body(shape: Shape) -> Rest:
     """Body of one shape; kept for the pictures of the same person that follow."""
     anatomy = load_anatomy()

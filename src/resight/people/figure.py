@@ -161,7 +161,7 @@ def _undressed() -> Piece:
     return _piece(skin, colours, np.median(parts()[skin], axis=1).astype(np.uint8))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=8)
 def bare_skin(identity: Identity) -> Skin:
     """Bare skin by the labels of each side, with eyes, brows and lips; the same in every pose."""
     anatomy, part, at = load_anatomy(), parts(), fields()

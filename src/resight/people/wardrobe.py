@@ -128,7 +128,7 @@ def level(how: Cut, shell: str) -> np.ndarray:
     return np.asarray(np.minimum(found, at.places[:, 0] * how.side) if how.side else found)
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=64)
 def pattern_piece(how: Cut, shell: str, fine: bool) -> tuple[sparse.csr_matrix, np.ndarray]:
     """What is cut out of a shell: how its corners arise from the body's (N V), and its triangles."""
     anatomy = load_anatomy()

@@ -17,7 +17,7 @@ from resight.people.mesh import Mesh, ellipsoid, grid_faces, kept, normals, pain
 HAT, HAIR, SUNGLASSES, SCARF = 1, 2, 4, 11
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=8)
 def worn(identity: Identity) -> tuple[tuple[Mesh, str], ...]:
     """All of it on the body at rest, each with the bone that carries it (`hang:L`: it hangs from the left hand)."""
     rest = rest_body(identity.shape)
