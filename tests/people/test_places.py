@@ -68,3 +68,11 @@ def test_some_pixels_alone_are_the_same_as_among_all() -> None:
     found, whole = (backdrop(site, VIEW, where, yaw=0.2, shift=(3.0, 0.2), walk=0.0) for where in (some, EVERYWHERE))
     assert np.allclose(found.points, whole.points[some.ravel()])
     assert np.allclose(found.colours, whole.colours[some.ravel()])
+
+
+def test_a_ray_through_a_pixel_is_projected_back_onto_it_also_when_pixels_are_divided() -> None:
+    y, x = np.mgrid[: VIEW.height, : VIEW.width]
+    for distance in (1.0, 7.0):
+        found = VIEW.project((VIEW.eye + distance * VIEW.rays()).reshape(-1, 3))
+        assert np.allclose(found, np.column_stack([x.ravel(), y.ravel(), np.full(x.size, distance)]))
+    assert np.allclose(VIEW.finer(3).rays()[1::3, 1::3], VIEW.rays())
