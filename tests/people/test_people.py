@@ -74,6 +74,24 @@ def test_look_alikes_share_what_they_are_asked_to() -> None:
     assert look_alike(somebody, 0.0, chance(2)) == draw_identity(chance(2))
 
 
+def test_everything_that_lip20_names_is_worn_by_somebody_and_rare_things_are_rare() -> None:
+    from resight.people.figure import clothes
+    from resight.people.identity import draw_identity
+
+    count = np.zeros(len(LIP20.classes))
+    for seed in range(500):
+        identity = draw_identity(chance(seed))
+        for label in {garment.label for garment in clothes(identity)}:
+            count[label] += 1
+        flags = (identity.hat != "none", identity.hair_style != "bald", identity.gloves, identity.glasses)
+        for label, worn in zip((1, 2, 3, 4, 11), (*flags, identity.scarf), strict=True):
+            count[label] += worn
+    always = [0, 13, 14, 15, 16, 17]  # background, face, arms and legs
+    assert (np.delete(count, always) >= 5).all(), dict(zip(LIP20.classes, count, strict=True))
+    for name in ("glove", "scarf", "sunglasses", "jumpsuits"):
+        assert count[LIP20.classes.index(name)] < 75
+
+
 @pytest.fixture(scope="module")
 def covered():
     from resight.people.shoot import shoot

@@ -18,9 +18,9 @@ from resight.people.causes import Cause, check_causes, draw_cause
 
 BYTES_A_PICTURE: Final = 6_500
 """Of a 64 × 128 picture with its maps and its share of the tables, as measured; larger pictures by their area."""
-SECONDS_A_PICTURE: Final = 0.3
+SECONDS_A_PICTURE: Final = 0.09
 """Of one core, at 64 × 128."""
-FORMAT: Final = 1
+FORMAT: Final = 2
 VARIETY: Final = {
     "cameras": "every camera has the place, light, colours and flaws of the first",
     "cloth": "no stripes, checks, prints or second tones: cloth has one colour",
@@ -89,7 +89,7 @@ class Plan:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for name in ("anny", "mitsuba"):
+    for name in ("anny", "numpy", "scipy", "pillow"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

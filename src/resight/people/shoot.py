@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from resight.data.degrade import LUMINANCE
+from resight.data.degrade import to_grey_levels
 from resight.data.labels import BODY10
 from resight.people.cameras import Camera, draw_camera
 from resight.people.causes import Cause, draw_native, plant, spoiling
@@ -25,8 +25,8 @@ from resight.people.sensor import develop
 
 CAUSE, SHADOW = 1, 2
 """Values of a cause map."""
-FAINT = 2.5 / 255
-"""A change of light that counts as shadow, in grey levels before the sensor's curve."""
+FAINT = 1
+"""Grey levels, before the sensor's curve, from which on a darker or lighter place counts as shadow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,8 @@ def _reach(shown: Rendered, clean: Rendered, shot: Shot) -> np.ndarray:
     if shot.cause is None or shot.cause.name not in ("occlusion", "second-person"):
         return np.full(shown.label.shape, CAUSE, np.uint8)
     found = np.zeros(shown.label.shape, np.uint8)
-    found[(np.abs(shown.light - clean.light) @ LUMINANCE) > FAINT] = SHADOW
+    apart = to_grey_levels(shown.light).astype(int) - to_grey_levels(clean.light)
+    found[np.abs(apart).max(2) > FAINT] = SHADOW
     found[shown.thing | (shown.person > 1)] = CAUSE
     return found
 
