@@ -47,7 +47,7 @@ from resight.train.resources import surroundings
 
 RECIPE: Final = "rendered-lite"
 VALIDATION_PERSONS: Final = 100
-EPOCHS_OF_400: Final = 30
+EPOCHS_OF_400: Final = 16
 
 
 class Rival:
@@ -77,7 +77,7 @@ class Row:
         return Plan(
             persons=self.persons,
             cameras=12,
-            pictures=2,
+            pictures=1,
             seed=1,
             causes=tuple(UNITS),
             cause_share=0.25,
