@@ -28,14 +28,13 @@ import numpy as np
 from PIL import Image
 
 from resight.data.files import write_beside
-from resight.data.labels import BODY10, LIP20, LabelSet, write_map
+from resight.data.label_sets import BODY10, CAUSE, LIP20, PERSONS
+from resight.data.labels import write_map
 from resight.errors import BadRecipe, CannotWrite
 from resight.people.plan import Plan, Shot, shots
 from resight.people.shoot import Picture, identity_of, shoot
 
 NOTES: Final = ".unfinished"
-PERSONS: Final = LabelSet("persons", tuple(["nobody", "the person", *(f"other {n}" for n in range(1, 254))]))
-REACH: Final = LabelSet("cause", ("nothing", "cause", "its shadow"))
 Shooter = Callable[[Plan, Shot], Picture]
 
 
@@ -147,7 +146,7 @@ def write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
     ]
     if picture.twin is not None and picture.reach is not None:
         _write_jpeg(folder / "twins" / name, picture.twin, picture.quality)
-        maps.append((folder / "maps" / "cause", picture.reach, REACH))
+        maps.append((folder / "maps" / "cause", picture.reach, CAUSE))
     for place, values, labels in maps:
         write_map(place / f"{shot.name}.png", values, labels)
 
