@@ -52,6 +52,8 @@ class People:
     """Also draw every picture with a cause without it."""
     train_share: float = 0.5
     """Share of the persons for training; the others are queries and gallery."""
+    look_alikes: float = 0.0
+    """Give every second person a double: each attribute but the body is the same with this chance, 0..1."""
     plain: str = ""
     """Kinds of variety to switch off, with commas between them: cameras (all like the first), cloth (one colour)."""
     workers: int | None = None
@@ -76,6 +78,7 @@ def people(config: People) -> int:
         cause_share=config.cause_share,
         twins=config.twins,
         train_share=config.train_share,
+        look_alikes=config.look_alikes,
         plain=_names(config.plain),
     )
     plan.check()

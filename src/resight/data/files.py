@@ -12,21 +12,22 @@ from resight.errors import CannotWrite
 
 
 @contextmanager
-def write_beside(path: Path) -> Iterator[Path]:
+def write_beside(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` when the block ends well.
 
     Raises CannotWrite, naming the file and the reason, when the disk is full or the place cannot be written; the old
     file stays as it was and the partial one is removed. What is no regular file (a pipe, /dev/stdout) is written to as
-    it is.
+    it is. `synced` waits until the disk has it, so that a power cut does no harm either; a kill never does.
     """
     special = path.exists() and not path.is_file()
     partial = path if special else path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        if not special:
+        if synced and not special:
             with partial.open("rb") as written:
                 os.fsync(written.fileno())
+        if not special:
             partial.replace(path)
     except OSError as error:
         advice = "Free some space or choose" if error.errno == errno.ENOSPC else "Choose"

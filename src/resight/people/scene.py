@@ -72,6 +72,7 @@ class Scene:
     body: Mesh
     keypoints: np.ndarray
     others: tuple[Mesh, ...]
+    """Further persons."""
     occluder: Mesh | None
     eye: np.ndarray
     box: tuple[float, float, float, float]
@@ -97,16 +98,9 @@ class Scene:
         return (*self.others, *([self.occluder] if self.occluder else []))
 
 
-def standing(figure: Figure, turn: float, at: tuple[float, float]) -> tuple[Mesh, Mesh, np.ndarray]:
-    """A figure turned by `turn` radians to its own left and put on the ground: what is seen, the body, keypoints."""
-    to = (at[0], at[1], 0.0)
-    seen = moved(joined(figure.meshes), turn=turn, to=to)
-    return seen, moved(figure.body, turn=turn, to=to), figure.keypoints @ turned(turn).T + np.array(to, np.float32)
-
-
 def make_scene(camera: Camera, figure: Figure, *, turn: float, rng: np.random.Generator) -> Scene:
     """Somebody alone before a camera, in a loose box; `turn` 0 faces the camera, radians to the own left."""
-    seen, body, keypoints = standing(figure, turn, (0.0, 0.0))
+    body = moved(figure.body, turn=turn)
     far = float(rng.random())
     distance = camera.distance[0] + far * (camera.distance[1] - camera.distance[0])
     eye = np.array([0.0, -distance, camera.height + float(rng.normal(0, 0.15))])
@@ -121,9 +115,9 @@ def make_scene(camera: Camera, figure: Figure, *, turn: float, rng: np.random.Ge
     low, top_pixels = camera.pixels
     return Scene(
         camera=camera,
-        person=seen,
+        person=moved(joined(figure.meshes), turn=turn),
         body=body,
-        keypoints=keypoints,
+        keypoints=figure.keypoints @ turned(turn).T,
         others=(),
         occluder=None,
         eye=eye,

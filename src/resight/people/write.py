@@ -7,7 +7,8 @@
     people.csv identities.json plan.json            truth of every picture, attributes of every person, the settings
 
 Each person is written whole before the note that says so, so a set that was killed goes on where it was; the tables
-come last. Proof: tests/people/test_write.py.
+come last. Pictures and maps do not wait for the disk (a kill loses nothing, a power cut may lose the last seconds, which
+`resight data check` finds): that took as long as drawing. Proof: tests/people/test_write.py.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from resight.data.files import write_beside
 from resight.data.label_sets import BODY10, CAUSE, LIP20, PERSONS
 from resight.data.labels import write_map
 from resight.errors import BadRecipe, CannotWrite
-from resight.people.plan import Plan, Shot, shots
+from resight.people.plan import Plan, Shot, double_of, shots
 from resight.people.shoot import Picture, identity_of, shoot
 
 NOTES: Final = ".unfinished"
@@ -148,11 +149,11 @@ def write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
         _write_jpeg(folder / "twins" / name, picture.twin, picture.quality)
         maps.append((folder / "maps" / "cause", picture.reach, CAUSE))
     for place, values, labels in maps:
-        write_map(place / f"{shot.name}.png", values, labels)
+        write_map(place / f"{shot.name}.png", values, labels, synced=False)
 
 
 def _write_jpeg(path: Path, pixels: np.ndarray, quality: int) -> None:
-    with write_beside(path) as partial:
+    with write_beside(path, synced=False) as partial:
         Image.fromarray(pixels).save(partial, "JPEG", quality=quality)
 
 
@@ -163,7 +164,7 @@ def _link(source: Path, path: Path) -> None:
     try:
         path.hardlink_to(source)
     except OSError:
-        with write_beside(path) as partial:
+        with write_beside(path, synced=False) as partial:
             shutil.copyfile(source, partial)
 
 
@@ -187,7 +188,10 @@ def _finish(folder: Path, plan: Plan) -> None:
         ]
         if names:
             _write_text(folder / "lip" / f"{half}_id.txt", "".join(f"{name}\n" for name in names))
-    people = {f"{person:04d}": asdict(identity_of(plan, person)) for person in range(1, plan.persons + 1)}
+    people = {
+        f"{person:04d}": asdict(identity_of(plan, person)) | {"looks_like": double_of(plan, person)}
+        for person in range(1, plan.persons + 1)
+    }
     _write_text(folder / "identities.json", json.dumps(people, indent=1) + "\n")
     for split in ("bounding_box_train", "query", "bounding_box_test"):
         (folder / split).mkdir(exist_ok=True)
