@@ -101,7 +101,7 @@ def test_the_closer_look_alikes_are_asked_for_the_more_they_share() -> None:
 
 def test_the_space_told_beforehand_grows_with_twins_and_size_and_counts_whole_blocks() -> None:
     small = Plan(persons=100)
-    assert small.megabytes == pytest.approx(small.total * (4 * 4096 + 900) / 1e6)
+    assert small.megabytes == pytest.approx((small.total * (4 * 4096 + 600) + 100 * 3_100) / 1e6)
     assert replace(small, twins=True).megabytes == small.megabytes  # no cause, no twin
     assert replace(small, twins=True, causes=("occlusion",)).megabytes > 1.2 * small.megabytes
     assert replace(small, height=1024, width=512).megabytes > 10 * small.megabytes

@@ -20,7 +20,7 @@ from resight.people.scene import Scene, truncated, view_of
 UNITS: Final = {
     "occlusion": "share of the body hidden",
     "second-person": "share of the crop",
-    "truncation": "share of the box cut off",
+    "truncation": "share of the box that slipped off",
     "low-light": "stops taken away",
     "low-res": "native height of the crop in pixels",
     "colour-cast": "stops of red over blue",

@@ -20,8 +20,8 @@ PICTURE_BYTES: Final = 2_100
 """Of a 64 × 128 picture, as measured; larger ones by their area."""
 MAP_BYTES: Final = (800, 400)
 """Of a map's head with its colours, and of a 64 × 128 map's pixels."""
-ROW_BYTES: Final = 900
-"""What the tables say of one picture."""
+ROW_BYTES, PERSON_BYTES = 600, 3_100
+"""What tables and folders say of one picture, and of one person."""
 BLOCK: Final = 4096
 """Bytes that disks hand out at once: most of what small files take."""
 SECONDS_A_PICTURE: Final = 0.09
@@ -86,7 +86,8 @@ class Plan:
         """Disk space that the set will take, about, in the blocks that disks hand out."""
         area = self.height * self.width / 8192
         picture, label = _on_disk(PICTURE_BYTES * area), _on_disk(MAP_BYTES[0] + MAP_BYTES[1] * area)
-        return self.total * (picture + 3 * label + self._twin_share * (picture + label) + ROW_BYTES) / 1e6
+        a_picture = picture + 3 * label + self._twin_share * (picture + label) + ROW_BYTES
+        return (self.total * a_picture + self.persons * PERSON_BYTES) / 1e6
 
     @property
     def minutes(self) -> float:

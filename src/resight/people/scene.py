@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from resight.data.degrade import Side, cut_box
+from resight.data.degrade import Side
 from resight.people.cameras import Camera
 from resight.people.figure import Figure
 from resight.people.mesh import Mesh, joined, moved, turned
@@ -142,10 +142,11 @@ def _extent(vertices: np.ndarray, eye: np.ndarray, middle: np.ndarray) -> tuple[
 
 
 def truncated(scene: Scene, *, share: float, side: Side = "bottom") -> Scene:
-    """The scene with a box that leaves out a share of its height (or width) at one side; the shape stays 2 : 1."""
+    """The scene with a box that slipped off the person: a share of it is lost at one side, and shows more at the other."""
     top, left, bottom, right = scene.box
-    cut_top, cut_left, cut_bottom, cut_right = cut_box(bottom - top, right - left, share=share, side=side)
-    return replace(scene, box=(top + cut_top, left + cut_left, top + cut_bottom, left + cut_right))
+    down = {"top": share, "bottom": -share}.get(side, 0.0) * (bottom - top)
+    across = {"left": share, "right": -share}.get(side, 0.0) * (right - left)
+    return replace(scene, box=(top + down, left + across, bottom + down, right + across))
 
 
 def view_of(scene: Scene, height: int, width: int) -> View:
