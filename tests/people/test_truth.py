@@ -8,19 +8,18 @@ import numpy as np
 import pytest
 
 from resight.data.labels import BODY10, COCO_SWAP, KEYPOINTS, LIP20, flip_map
-from resight.people.causes import Cause
-from resight.people.plan import Plan, Shot
-
-pytest.importorskip("anny")
-pytestmark = pytest.mark.slow
-
 from resight.people.cameras import draw_camera
+from resight.people.causes import Cause
 from resight.people.figure import make_figure
 from resight.people.identity import draw_identity, draw_pose, mirrored_pose
 from resight.people.occluders import OCCLUDERS
+from resight.people.plan import Plan, Shot
 from resight.people.render import Rendered, draw
 from resight.people.scene import Scene, make_scene
 from resight.people.shoot import shoot
+
+pytest.importorskip("anny")
+pytestmark = pytest.mark.slow
 
 PLAN = Plan(persons=9, cameras=3, pictures=1, seed=8, twins=True)
 
@@ -51,9 +50,7 @@ def test_a_scene_in_a_mirror_has_exactly_the_flipped_maps_with_left_and_right_sw
         return replace(mesh, vertices=vertices, faces=mesh.faces[:, ::-1].copy(), labels=labels.swap()[mesh.labels])
 
     keypoints = (scene.keypoints * [-1, 1, 1])[list(COCO_SWAP)]
-    other = replace(
-        scene, person=mirrored(scene.person, LIP20), body=mirrored(scene.body, BODY10), keypoints=keypoints
-    )
+    other = replace(scene, person=mirrored(scene.person, LIP20), body=mirrored(scene.body, BODY10), keypoints=keypoints)
     one, two = seen(scene), seen(other)
     assert np.array_equal(flip_map(one.label, LIP20), two.label)
     assert np.array_equal(flip_map(one.parts, BODY10), two.parts)

@@ -203,6 +203,10 @@ def test_a_finished_set_is_left_alone(written: Path) -> None:
 def test_a_folder_of_something_else_is_never_written_into(written: Path, tmp_path: Path) -> None:
     with pytest.raises(BadRecipe, match="another plan"):
         write_people(written, replace(PLAN, seed=4), shooter=drawn)
+    (tmp_path / "plan.json").write_text("no plan of ours")
+    with pytest.raises(BadRecipe, match="another plan"):
+        write_people(tmp_path, PLAN, shooter=drawn)
+    (tmp_path / "plan.json").unlink()
     (tmp_path / "letters.txt").write_text("mine")
     with pytest.raises(BadRecipe, match="nothing was written"):
         write_people(tmp_path, PLAN, shooter=drawn)

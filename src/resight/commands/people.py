@@ -28,8 +28,9 @@ class People:
     maps/body10: the body under the clothes, whole; maps/persons), people.csv (keypoints, visible shares, view, light,
     causes with their dose), identities.json, and with --twins the same draws without the cause (twins, maps/cause).
 
-    Causes: occlusion (share of the body hidden), second-person (share of the crop), truncation (share of the box),
-    low-light (stops), low-res (native pixels), colour-cast (stops), motion-blur (pixels at a height of 128).
+    Causes: occlusion (share of the body hidden), second-person (share of the crop), truncation (share of the box that
+    slipped off), low-light (stops), low-res (native pixels), colour-cast (stops), motion-blur (pixels at a height of
+    128).
     """
 
     persons: int = 100
@@ -67,6 +68,8 @@ def people(config: People) -> int:
     from resight.people.plan import Plan
 
     height, width = _size(config.size)
+    if config.preview is not None and config.preview < 1:
+        raise BadRecipe(f"--preview is {config.preview}; it must be at least 1.")
     plan = Plan(
         persons=config.persons if config.preview is None else config.preview,
         cameras=config.cameras,
@@ -144,6 +147,8 @@ def _sheet(plan: Plan, path: Path) -> None:
             top, left = row * plan.height, column * plan.width
             sheet[top : top + plan.height, left : left + plan.width] = compress(picture.pixels, quality=picture.quality)
             told(1)
+    if path.exists():
+        print(f"{path} is drawn anew.", file=sys.stderr)
     with write_beside(path) as partial:
         Image.fromarray(sheet).save(partial, "PNG")
     print(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,3 +38,14 @@ def write_beside(path: Path, *, synced: bool = True) -> Iterator[Path]:
         if not special:
             with suppress(OSError):  # the error that is on its way says more
                 partial.unlink(missing_ok=True)
+
+
+def link(source: Path, path: Path) -> None:
+    """The same file under a second name, or a copy where the disk knows no links; what was there is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        path.hardlink_to(source)
+    except OSError:
+        with write_beside(path, synced=False) as partial:
+            shutil.copyfile(source, partial)

@@ -47,7 +47,7 @@ COCO_SWAP: Final = tuple(KEYPOINTS.index(mirrored_name(name)) for name in KEYPOI
 
 
 def write_map(path: Path, classes: UInt8[np.ndarray, "H W"], labels: LabelSet, *, synced: bool = True) -> None:
-    """Write a map as an indexed PNG file (see write_beside); raises BadLabels for a class that the set does not have."""
+    """Write a map as an indexed PNG file (as write_beside does); raises BadLabels for a class that the set lacks."""
     check_map(classes, labels, str(path))
     picture = Image.fromarray(classes)
     picture.putpalette(labels.palette())

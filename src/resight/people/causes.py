@@ -1,7 +1,7 @@
 """Known causes of failure, planted on demand with a dose, and the twin that is the same draw without the cause.
 
 Causes in the scene (occlusion, second person, truncation) change what is rendered; causes of the sensor (low light,
-low resolution, colour cast, motion blur) go through `data/degrade.py`. Proof: tests/people/test_people.py.
+low resolution, colour cast, motion blur) go through `data/degrade.py`. Proof: tests/people/test_truth.py.
 """
 
 from __future__ import annotations

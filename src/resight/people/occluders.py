@@ -1,6 +1,6 @@
 """Things that stand between a camera and a person, and the search for the place where they hide a wanted share.
 
-Proof: tests/people/test_people.py.
+Proof: tests/people/test_truth.py.
 """
 
 from __future__ import annotations

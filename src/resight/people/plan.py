@@ -52,7 +52,7 @@ class Plan:
     train_share: float = 0.5
     """Share of the persons for training; the others are queries and gallery."""
     look_alikes: float = 0.0
-    """Chance with which every second person of a split has each attribute from the one before; 0: nobody has a double."""
+    """Chance with which every second person of a split has each attribute from the one before; 0: no doubles."""
     plain: tuple[str, ...] = ()
     """Kinds of VARIETY that are switched off."""
 

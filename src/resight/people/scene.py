@@ -1,6 +1,6 @@
 """What is in one picture: who stands where before which camera, in which light, and what box a detector draws.
 
-Proof: tests/people/test_people.py.
+Proof: tests/people/test_truth.py.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _extent(vertices: np.ndarray, eye: np.ndarray, middle: np.ndarray) -> tuple[
 
 
 def truncated(scene: Scene, *, share: float, side: Side = "bottom") -> Scene:
-    """The scene with a box that slipped off the person: a share of it is lost at one side, and shows more at the other."""
+    """The scene with a box that slipped off the person: a share is lost at one side, more is seen at the other."""
     top, left, bottom, right = scene.box
     down = {"top": share, "bottom": -share}.get(side, 0.0) * (bottom - top)
     across = {"left": share, "right": -share}.get(side, 0.0) * (right - left)

@@ -1,6 +1,6 @@
 """One picture of the plan from numbers to pixels, maps and truth.
 
-Proof: tests/people/test_people.py.
+Proof: tests/people/test_truth.py.
 """
 
 from __future__ import annotations
