@@ -20,7 +20,7 @@ from resight.data.files import link
 from resight.errors import CannotWrite, DatasetNotFound
 
 ARCHIVE: Final = Path(__file__).parents[1] / "sample" / "sample.zip"
-CHECKSUM: Final = "520d09c07317bbdad88b03c69ba3cac30814752326325008afa0727496b87383"
+CHECKSUM: Final = "1dc0fcb170fa701be00cb296a94a26cc12e773b24926f65fd7640bacf637a791"
 
 
 def sample_folder(archive: Path = ARCHIVE, checksum: str = CHECKSUM) -> Path:
