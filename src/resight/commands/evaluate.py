@@ -17,6 +17,7 @@ from resight.evaluate.protocols import ProtocolName, pool_queries, rules_of
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import Intervals, intervals_of, write_scores
 from resight.evaluate.statistics import check_chance
+from resight.search.choosing import DistanceName, choose_distance
 from resight.search.features import Features, load_features, side
 from resight.types import Side
 
@@ -49,6 +50,11 @@ class Evaluate(SetOptions):
     protocol: ProtocolName = "market"
     """Which gallery pictures count. market and cuhk03-np: not the query's person in its own camera. cuhk03: one drawn
     picture of each person. occluded: all. multi-query: as market, query pictures pooled by person and camera."""
+    distance: DistanceName | None = None
+    """What is compared: global (whole bodies), parts (those that both crops show) or both; left out, as the file says:
+    both where it has parts."""
+    part_share: float | None = None
+    """For both: the part distance's share, 0..1; left out, what the file says, else 0.5."""
     json: Path | None = None
     """Write the scores file here, with each query's own scores for `resight compare`."""
     open_set: bool = False
@@ -77,6 +83,7 @@ def evaluate(config: Evaluate) -> int:
     if config.truth is not None:
         return _maps(config, config.truth)
     features, notes = _features(config)
+    features = choose_distance(features, config.distance, config.part_share)
     scores = score_features(features, protocol=config.protocol, rng=np.random.default_rng(config.seed))
     if scores.answered == 0:
         raise BadFeatures(
@@ -171,6 +178,7 @@ def _more_query_pictures(reid_set: ReidSet, query: Side, model: Model) -> Side |
 def _about(config: Evaluate, features: Features, opened: OpenSet | None, notes: list[str]) -> dict[str, object]:
     about: dict[str, object] = {
         "metric": features.metric,
+        "part_share": features.part_share,
         "source": config.x,
         "model": config.model,
         "resamples": config.resamples,
@@ -184,6 +192,8 @@ def _about(config: Evaluate, features: Features, opened: OpenSet | None, notes: 
 
 def _notes(features: Features, scores: RankingScores, config: Evaluate) -> list[str]:
     notes = [f"protocol {config.protocol}: {rules_of(config.protocol).summary}"]
+    if features.has_parts:
+        notes.append(f"parts that both crops show are {features.part_share:.0%} of the distance")
     if rules_of(config.protocol).single_shot:
         notes.append("papers give no mAP for cuhk03: here it is the mean over the same draws")
     if rules_of(config.protocol).pooled:
