@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from resight.data.reid_sets import ReidSet
+    from resight.evaluate.views import ViewScores
     from resight.model import Model
 
 EXPECTED: Final = (
@@ -61,6 +62,8 @@ class Evaluate(SetOptions):
     """Also measure what happens with strangers: thresholds, TAR at FAR, DIR at FAR, a calibrated probability."""
     false_match_rate: float = 0.001
     """For --open-set: the share of pairs of two persons that may pass as one, 0..1."""
+    views: Path | None = None
+    """A file of keypoints (keypoints14.npz): also score with only same-view and only other-view true matches left in."""
     truth: Path | None = None
     """A folder of true label maps, to score the label maps of a parser in folder X, paired by name."""
     labels: str = "lip20"
@@ -93,14 +96,22 @@ def evaluate(config: Evaluate) -> int:
         )
     intervals = intervals_of(scores, rng=np.random.default_rng(config.seed), resamples=config.resamples)
     opened = _open_set(features, config) if config.open_set else None
+    views = None
+    if config.views is not None:
+        from resight.commands import evaluate_views
+
+        views = evaluate_views.measure_views(
+            features, config.views, config.protocol, seed=config.seed, resamples=config.resamples
+        )
     notes += _notes(features, scores, config)
     gallery = len(features.gallery.persons)
     try:
         if config.json is not None:
             about = _about(config, features, opened, notes)
+            about |= {} if views is None else evaluate_views.facts_of(*views)
             write_scores(config.json, scores, intervals, gallery=gallery, about=about)
     finally:  # a full disk does not hide the scores, and a closed pipe does not lose the file
-        _print(scores, intervals, opened, gallery, notes)
+        _print(scores, intervals, opened, gallery, notes, views)
     return 0
 
 
@@ -213,7 +224,14 @@ def _open_set(features: Features, config: Evaluate) -> OpenSet:
     )
 
 
-def _print(scores: RankingScores, intervals: Intervals, opened: OpenSet | None, gallery: int, notes: list[str]) -> None:
+def _print(
+    scores: RankingScores,
+    intervals: Intervals,
+    opened: OpenSet | None,
+    gallery: int,
+    notes: list[str],
+    views: tuple[ViewScores, dict[str, Intervals]] | None,
+) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
@@ -233,6 +251,10 @@ def _print(scores: RankingScores, intervals: Intervals, opened: OpenSet | None, 
     console.print(table)
     if opened is not None:
         _print_open_set(console, opened)
+    if views is not None:
+        from resight.commands.evaluate_views import print_views
+
+        print_views(console, *views)
     for note in notes:
         console.print(f"· {note}", markup=False)
 

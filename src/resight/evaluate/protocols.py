@@ -25,6 +25,7 @@ from resight.search.rows import normalised
 from resight.types import JUNK, NO_CAMERA, Side
 
 ProtocolName = Literal["market", "cuhk03", "cuhk03-np", "occluded", "multi-query"]
+PairFilter = Callable[[NDArray[np.intp], NDArray[np.intp]], Bool[np.ndarray, " M"]]
 Ignored = Callable[[NDArray[np.generic], NDArray[np.generic]], Bool[np.ndarray, " M"]]
 
 
@@ -104,6 +105,8 @@ class Matching:
     gallery_cameras: NDArray[np.generic]
     """Of the pictures in `counted`."""
     ignored: Ignored
+    only: PairFilter | None = None
+    """Which pairs of one person may count at all: rows of the query side and of the whole gallery side."""
 
     def pair_counts(self) -> Int[np.ndarray, " Q"]:
         """Count the gallery pictures that show each query's person, ignored ones included."""
@@ -118,6 +121,8 @@ class Matching:
         within = np.arange(len(rows)) - np.repeat(ends - counts, counts)
         columns = self.by_person[np.repeat(self.starts[self.query_person[first:last]], counts) + within]
         ignored = self.ignored(self.query_cameras[first:last][rows], self.gallery_cameras[columns])
+        if self.only is not None:
+            ignored = ignored | ~self.only(rows + first, self.counted[columns])
         return Pairs(rows, columns, ignored)
 
 
