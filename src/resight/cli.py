@@ -97,6 +97,12 @@ COMMANDS: Final[dict[str, Command]] = {
             "resight parse crops --model runs/lite --out parsed --no-overlays",
         ),
     ),
+    "parts": Command(
+        "resight.commands.parts:Parts:parts",
+        "Write soft part maps of a whole set, for networks that are guided by parts.",
+        ("dataset",),
+        ("resight parts ~/market1501 --out parts", "resight parts sample --model runs/lite --labels parts8 --out p8"),
+    ),
     "export": Command(
         "resight.commands.export:Export:export",
         "Write a parser as an ONNX file that answers as PyTorch does, checked before it is kept.",
@@ -110,6 +116,15 @@ COMMANDS: Final[dict[str, Command]] = {
         (
             "resight evaluate features.npz",
             "resight evaluate ~/market1501 --model runs/base --json scores.json",
+        ),
+    ),
+    "occlude": Command(
+        "resight.commands.occlude:Occlude:occlude",
+        "Hide a known share of each query behind objects: an occlusion benchmark, made anew from files.",
+        ("dataset",),
+        (
+            "resight occlude ~/market1501 --objects occluders --people pennfudan --out occluded",
+            "resight evaluate occluded/occluded-40 --json occluded-40.json",
         ),
     ),
     "rerank": Command(

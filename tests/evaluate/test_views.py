@@ -12,13 +12,9 @@ from resight.evaluate.ranking import score_features
 from resight.evaluate.views import LEFT_HIP, LEFT_SHOULDER, RIGHT_HIP, RIGHT_SHOULDER, score_views, views_of
 from resight.search.features import Features, side
 
-FRONT = np.array(
-    *[
-        [(32, 8), (32, 20), (22, 22), (20, 40), (20, 55), (42, 22), (44, 40), (44, 55)]
-        + [(26, 60), (26, 90), (26, 120), (38, 60), (38, 90), (38, 120)]
-    ],
-    dtype=np.float32,
-)
+UPPER = [(32, 8), (32, 20), (22, 22), (20, 40), (20, 55), (42, 22), (44, 40), (44, 55)]
+LOWER = [(26, 60), (26, 90), (26, 120), (38, 60), (38, 90), (38, 120)]
+FRONT = np.array([*UPPER, *LOWER], dtype=np.float32)
 MIRRORED = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10)
 
 

@@ -63,7 +63,7 @@ class Evaluate(SetOptions):
     false_match_rate: float = 0.001
     """For --open-set: the share of pairs of two persons that may pass as one, 0..1."""
     views: Path | None = None
-    """A file of keypoints (keypoints14.npz): also score with only same-view and only other-view true matches left in."""
+    """A file of keypoints (keypoints14.npz): also score with only same-view or other-view true matches."""
     truth: Path | None = None
     """A folder of true label maps, to score the label maps of a parser in folder X, paired by name."""
     labels: str = "lip20"

@@ -1,9 +1,9 @@
 """From which side a person is seen, and how good a search is when only matches of the same or of another view count.
 
-Source: keypoints14 of Market-1501 (machine-made, so evaluation only; no training reads them here). The shoulders decide:
-the person's right shoulder left in the picture is a front, the other way round a back, and shoulders nearer to each
-other than a quarter of the torso's length are a side; there the head, which lies before the neck, says which one.
-How sure: on Market-1501's queries the hips' order agrees with the shoulders' on 98 % of the fronts and backs
+Source: keypoints14 of Market-1501 (machine-made, evaluation only). The shoulders decide: the person's right shoulder
+left in the picture is a front, the other way round a back, and shoulders nearer to each other than a quarter of the
+torso's length are a side; there the head, which lies before the neck, says which one.
+How sure: on Market-1501's queries the hips' order agrees with the shoulders' on more than 98 % of the fronts and backs
 (tests/evaluate/test_views.py); of 20 sides looked at, the head was right on all.
 True matches that do not count are ignored, not wrong; a view that is not known is neither the same nor another.
 Proof: tests/evaluate/test_views.py.
