@@ -143,7 +143,7 @@ def _keypoints(path: Path, split: str) -> dict[str, Float[np.ndarray, "K 2"]]:
     """Keypoints by file name, pixels from 0; training code is shown no others than the training set's."""
     wanted = "query" if split == "query" else "train"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             names, xy = file[f"{wanted}_name"].astype(str), file[f"{wanted}_xy"]
     except (OSError, ValueError, KeyError) as error:
         raise DatasetNotFound(

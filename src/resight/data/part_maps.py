@@ -193,7 +193,7 @@ def _signs(chunks: Sequence[Path]) -> list[tuple[str, int, int]]:
 
 def _read_chunk(path: Path, *keys: str) -> dict[str, NDArray[np.generic]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # numpy leaves damaged files open
             return {key: file[key] for key in keys}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadLabels(

@@ -87,7 +87,7 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     """View of each picture name, for each split that the file has."""
     expected = "it needs SPLIT_xy (N × 14 × 2, pixels) and SPLIT_name (N file names) for query and gallery"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             splits = [split for split in SPLITS if f"{split}_xy" in file.files and f"{split}_name" in file.files]
             arrays = {split: (file[f"{split}_xy"], file[f"{split}_name"]) for split in splits}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
