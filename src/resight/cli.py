@@ -139,6 +139,12 @@ COMMANDS: Final[dict[str, Command]] = {
         ("a", "b"),
         ("resight compare base.npz other.npz", "resight compare base.json other.json --at-least 0.01"),
     ),
+    "leaderboard": Command(
+        "resight.commands.leaderboard:Leaderboard:leaderboard",
+        "Print the table of methods from committed results, and which differences are certain.",
+        (),
+        ("resight leaderboard", "resight leaderboard --protocol validation --json"),
+    ),
     "report": Command(
         "resight.commands.report:Report:report",
         "Show rank strips and curves in one HTML file that works offline.",

@@ -1,7 +1,7 @@
 """What one picture costs a network: multiply-adds of convolutions and linear layers, and parameters.
 
 One multiply-add is one product and one sum; papers that count both apart say "FLOPs" for twice as much. Norms,
-activations, pooling and products of features with masks are left out: they are some per cent of a convolutional network.
+activations, pooling and products of features with masks are left out: some per cent of a convolutional network.
 Proof: tests/nn/test_cost.py.
 """
 
@@ -39,10 +39,9 @@ def cost_of(network: nn.Module, *inputs: Tensor, call: Callable[..., Any] | None
         nonlocal total
         if isinstance(module, nn.Linear):
             total += found.numel() * module.in_features
-        elif isinstance(module, nn.ConvTranspose2d):
-            total += given[0].numel() * module.weight[0].numel()
-        else:
-            total += found.numel() * module.weight[0].numel()  # type: ignore[union-attr,operator,index]
+        elif isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
+            each = given[0] if isinstance(module, nn.ConvTranspose2d) else found
+            total += each.numel() * module.weight[0].numel()
 
     hooks = [module.register_forward_hook(count) for module in network.modules() if isinstance(module, COUNTED)]
     modes = [(module, module.training) for module in network.modules()]
