@@ -124,7 +124,9 @@ def main() -> None:
     found |= {"least_cpu_seconds": least_cpu_seconds(runs), "runs": runs, "threads": options.threads}
     if not options.cube:
         found["cube"] = "not measured: left out by --no-cube"
-    write_result("part_distance_speed", options.size, {"parts": PARTS, "part_width": WIDTH, **found})
+    queries, gallery = SIZES[options.size][:2]
+    sizes = {"queries": queries, "gallery": gallery, "parts": PARTS, "part_width": WIDTH}
+    write_result("part_distance_speed", options.size, {"size": sizes, **found})
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def _print(protocol: str, entries: Sequence[Entry]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, soft_wrap=True, width=220)
+    console = Console(highlight=False, soft_wrap=True, width=400)
     what = {"validation": "held-out training persons", "market1501": "Market-1501, official test split"}[protocol]
     console.print(f"{what}; mAP with its 95 % interval over seeds and persons (p: over persons alone)")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

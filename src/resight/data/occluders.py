@@ -26,6 +26,8 @@ from resight.errors import BadPicture, DatasetNotFound
 Use = Literal["train", "test"]
 PEOPLE: Final = "people"
 PENNFUDAN_TRAIN: Final = 120
+FINEST: Final = 400
+"""Rows or columns that a cut-out keeps at most: crops are some hundred pixels high."""
 SMALLEST: Final = 60
 """A cut-out person of fewer rows is too coarse to be pasted."""
 ENTERS: Final[dict[str, tuple[Side, ...]]] = {
@@ -86,7 +88,7 @@ def read_pedestrians(folder: Path, use: Use) -> list[Occluder]:
             if box is None or box[0].stop - box[0].start < SMALLEST:
                 continue
             opacity = np.where(persons[box] == number, 255, 0).astype(np.uint8)
-            found.append(Occluder(f"{path.name}#{number}", PEOPLE, np.dstack([pixels[box], opacity])))
+            found.append(_cut(f"{path.name}#{number}", PEOPLE, np.dstack([pixels[box], opacity])))
     if not found:
         raise DatasetNotFound(f"{folder} holds no persons for {use}; pass Penn-Fudan's folder (images, instances).")
     return found
@@ -110,5 +112,6 @@ def _cut(name: str, kind: str, rgba: UInt8[np.ndarray, "h w 4"]) -> Occluder:
     rows, columns = (np.flatnonzero((rgba[:, :, 3] > 0).any(axis=axis)) for axis in (1, 0))
     if len(rows) == 0:
         raise BadPicture(f"{name} is transparent everywhere: it hides nothing.")
-    cutout = rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Occluder(name, kind, np.ascontiguousarray(cutout))
+    cutout = Image.fromarray(np.ascontiguousarray(rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]))
+    cutout.thumbnail((FINEST, FINEST))
+    return Occluder(name, kind, np.asarray(cutout))
