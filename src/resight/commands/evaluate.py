@@ -52,8 +52,7 @@ class Evaluate(SetOptions):
     """Which gallery pictures count. market and cuhk03-np: not the query's person in its own camera. cuhk03: one drawn
     picture of each person. occluded: all. multi-query: as market, query pictures pooled by person and camera."""
     distance: DistanceName | None = None
-    """What is compared: global (whole bodies), parts (those that both crops show) or both; left out, as the file says:
-    both where it has parts."""
+    """What is compared: global, parts (those that both crops show) or both; left out, both where the file has parts."""
     part_share: float | None = None
     """For both: the part distance's share, 0..1; left out, what the file says, else 0.5."""
     json: Path | None = None

@@ -48,7 +48,7 @@ class Features:
     gallery: Side
     metric: Metric = "cosine"
     part_share: float = 0.0
-    """0 compares the whole-body features, 1 only the parts that both crops show, between the two blends."""
+    """0 compares whole bodies, 1 only the parts that both crops show, between the two blends."""
 
     @property
     def has_parts(self) -> bool:
@@ -253,11 +253,10 @@ def _side(arrays: dict[str, NDArray[np.generic]], name: str) -> Side:
 
 
 def _part_share(arrays: dict[str, NDArray[np.generic]]) -> float:
-    if "part_share" not in arrays:
-        return PART_SHARE if "query_parts" in arrays else 0.0
-    if arrays["part_share"].shape != () or arrays["part_share"].dtype.kind not in "fiu":
+    share = arrays.get("part_share", np.array(PART_SHARE if "query_parts" in arrays else 0.0))
+    if share.shape != () or share.dtype.kind not in "fiu":
         raise BadFeatures("`part_share` is no number; write the part distance's share of the whole, 0 to 1.")
-    return float(arrays["part_share"])
+    return float(share)
 
 
 def _metric(arrays: dict[str, NDArray[np.generic]]) -> Metric:
