@@ -224,3 +224,19 @@ def test_hand_drawn_boxes_are_pooled_with_the_queries_and_named(
     _, out, _ = said(capsys, market(tmp_path / "without", hand_drawn=False), *words)
     assert "gt_bbox" not in out
     assert "6 queries were pooled into 6" in out
+
+
+def test_the_user_chooses_whether_parts_are_compared(tmp_path: Path, capsys) -> None:
+    rng = np.random.default_rng(0)
+
+    def one(count: int, camera: int):
+        parts, visible = rng.standard_normal((count, 3, 4)), rng.random((count, 3))
+        ids = np.arange(count) % 5
+        whole = rng.standard_normal((count, 8))
+        return side(whole, ids, np.full(count, camera), parts=parts, visible=visible)
+
+    save_features(tmp_path / "f.npz", Features(one(10, 1), one(30, 2), part_share=0.5))
+    for name, shown in (("global", "0%"), ("parts", "100%"), ("both", "50%")):
+        assert main(["evaluate", str(tmp_path / "f.npz"), "--distance", name, "--resamples", "100"]) == 0
+        assert f"parts that both crops show are {shown} of the distance" in capsys.readouterr().out
+    assert main(["evaluate", str(tmp_path / "f.npz"), "--distance", "both", "--part-share", "2"]) == 2
