@@ -228,7 +228,7 @@ def triple_costs(
 def _wrong_pictures(
     row: NDArray[np.float32], matches: Int[np.ndarray, " T"], own: Int[np.ndarray, " S"]
 ) -> tuple[Int[np.ndarray, " W"], Int[np.ndarray, " W"], Int[np.ndarray, " W"]]:
-    """Columns no farther than the farthest match, own person left out, and how many matches are no farther than each."""
+    """Columns no farther than the farthest match, without the own person, and how many matches are no farther."""
     values = row[matches]  # nearest first
     near = row <= values[-1]
     near[own] = False
