@@ -99,7 +99,9 @@ def run(kind: str, folder: Path, steps: int) -> None:
         network,
         optimizer,
         iter(batches),
-        lambda *given: baseline_objective(*given, smoothing=0.1, margin=0.3, triplet_weight=1.0),
+        lambda found, persons: baseline_objective(
+            found, persons, found.before_neck, persons, smoothing=0.1, margin=0.3, triplet_weight=1.0
+        ),
         rate=lambda step: 1e-4,
     )
     next(trained), next(trained)

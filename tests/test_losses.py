@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resight.losses import hard_triplet, identity_loss, pairwise_distance
+from resight.losses import hard_triplet, identity_loss, pairwise_distance, set_loss
 
 
 def slow_hard_triplet(rows: torch.Tensor, persons: list[int], margin: float) -> list[float]:
@@ -63,3 +64,58 @@ def test_smoothing_moves_the_target_by_its_share() -> None:
     log = torch.log_softmax(logits, 1)[0]
     found = identity_loss(logits, torch.tensor([0]), smoothing=0.3)
     assert found.item() == pytest.approx(-(0.8 * log[0] + 0.1 * log[1] + 0.1 * log[2]).item(), rel=1e-5)
+
+
+def slow_set_loss(logits: torch.Tensor, labels: torch.Tensor, sets: torch.Tensor) -> torch.Tensor:
+    p = logits.double().softmax(1)
+    found = torch.zeros(labels.shape, dtype=torch.float64)
+    for b, y, x in itertools.product(*map(range, labels.shape)):
+        if labels[b, y, x] != 255:
+            found[b, y, x] = -math.log(sum(p[b, k, y, x].item() for k in range(p.shape[1]) if sets[labels[b, y, x], k]))
+    return found
+
+
+SETS = torch.tensor([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [1, 1, 0, 0], [0, 1, 1, 1]]).bool()
+
+
+@given(st.integers(0, 2**31), st.floats(0.1, 20))
+def test_the_loss_of_sets_equals_the_slow_loop(seed: int, spread: float) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    logits = spread * torch.randn(2, 4, 5, 3, generator=rng)
+    labels = torch.randint(0, 7, (2, 5, 3), generator=rng).to(torch.uint8)
+    labels[labels == 6] = 255
+    found = set_loss(logits, labels, SETS)
+    assert torch.allclose(found.double(), slow_set_loss(logits, labels.long(), SETS), atol=1e-4)
+
+
+def test_sets_of_one_class_are_cross_entropy() -> None:
+    logits = torch.randn(2, 4, 5, 3)
+    labels = torch.randint(0, 4, (2, 5, 3))
+    labels[0, 0] = 255
+    expected = torch.nn.functional.cross_entropy(logits, labels, ignore_index=255, reduction="none")
+    assert torch.equal(set_loss(logits, labels.to(torch.uint8), SETS), expected)
+
+
+def test_the_set_of_all_classes_costs_nothing_and_logits_may_be_huge() -> None:
+    logits = 1e4 * torch.randn(1, 4, 2, 2)
+    labels = torch.zeros(1, 2, 2, dtype=torch.uint8)
+    assert set_loss(logits, labels, torch.ones(1, 4).bool()).abs().max() < 1e-3
+    assert torch.isfinite(set_loss(logits, labels + 5, SETS)).all()
+
+
+def test_the_loss_of_sets_has_the_right_gradient_and_none_where_ignored() -> None:
+    labels = torch.tensor([[[4, 5], [0, 255]]], dtype=torch.uint8)
+    logits = torch.randn(1, 4, 2, 2, requires_grad=True)
+    set_loss(logits, labels, SETS).sum().backward()
+    p = logits.detach().double().softmax(1)
+    inside = SETS[labels.long().clamp_max(5)].movedim(-1, 1) * p
+    expected = (p - inside / inside.sum(1, keepdim=True)) * (labels != 255)[:, None]
+    assert torch.allclose(logits.grad.double(), expected, atol=1e-6)
+
+
+def test_a_batch_in_which_everything_is_ignored_costs_nothing() -> None:
+    logits = torch.randn(1, 4, 2, 2, requires_grad=True)
+    loss = set_loss(logits, torch.full((1, 2, 2), 255, dtype=torch.uint8), SETS)
+    loss.sum().backward()
+    assert loss.sum() == 0
+    assert not logits.grad.any()

@@ -1,16 +1,25 @@
-"""Losses of re-identification: functions that give one value per sample; the caller averages.
+"""Losses as functions: one value per sample of re-identification, one per pixel of parsing; the caller averages.
 
 Sources: label smoothing, Szegedy et al., CVPR 2016, arXiv:1512.00567; batch-hard triplets, Hermans et al., 2017,
-arXiv:1703.07737.
+arXiv:1703.07737; sets of labels, Cour, Sapp and Taskar, JMLR 2011 (learning from partial labels).
 Proof: tests/test_losses.py compares each with a slow loop.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
+
+IGNORED: Final = 255
+"""Label of a pixel that counts neither for nor against: padding, or a class outside the label set."""
+
+PixelLoss = Callable[[Tensor, Tensor], Tensor]
+"""Scores B K H W and labels B H W -> one loss per pixel B H W."""
 
 
 def identity_loss(logits: Float[Tensor, "B K"], classes: Int[Tensor, " B"], *, smoothing: float) -> Float[Tensor, " B"]:
@@ -44,3 +53,35 @@ def hard_triplet(
     nearest = distance.masked_fill(same, torch.inf).amin(1)
     comparable = (same.sum(1) > 1) & ~same.all(1)
     return torch.where(comparable, F.relu(farthest - nearest.nan_to_num(posinf=0.0) + margin), farthest * 0)
+
+
+def set_loss(
+    logits: Float[Tensor, "B K H W"], sets_of: Integer[Tensor, "B H W"], sets: Bool[Tensor, "S K"]
+) -> Float[Tensor, "B H W"]:
+    """Per pixel −log of the probability that its class is one of a set; 0 where `sets_of` is 255.
+
+    Row s of `sets` says which classes the label s may mean; each row holds at least one. A set of one class makes this
+    cross-entropy, the set of all classes costs nothing. Computed in fp32; only pixels with larger sets cost more time.
+    """
+    log_p = F.log_softmax(logits.float(), dim=1)
+    sets = sets.to(log_p.device)
+    labels = sets_of.long()
+    ignored = labels == 255
+    labels = labels.masked_fill(ignored, 0)
+    first = sets.int().argmax(1)  # S: the one class of a set of one
+    chosen = log_p.gather(1, first[labels][:, None])[:, 0]
+    several = (sets.sum(1) > 1)[labels] & ~ignored
+    rows = log_p.movedim(1, -1)[several].masked_fill(~sets[labels[several]], -torch.inf)  # N K
+    chosen = chosen.masked_scatter(several, rows.logsumexp(1))
+    return -chosen.masked_fill(ignored, 0)
+
+
+def pixel_cross_entropy(logits: Float[Tensor, "B K H W"], labels: Integer[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
+    """Cross-entropy of each pixel's class, in fp32; 0 where the label is `IGNORED`."""
+    return F.cross_entropy(logits.float(), labels.long(), ignore_index=IGNORED, reduction="none")
+
+
+def mean_over_labelled(losses: Float[Tensor, "B H W"], labels: Integer[Tensor, "B H W"]) -> Float[Tensor, ""]:
+    """Mean of the pixels that have a label; 0, never NaN, where none has."""
+    kept = labels != IGNORED
+    return (losses * kept).sum() / kept.sum().clamp_min(1)

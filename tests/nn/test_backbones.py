@@ -6,6 +6,7 @@ from torch import nn
 
 from resight.errors import BadWeights, UnknownName
 from resight.nn.backbones import BACKBONES, SameConv, build_backbone, imagenet_weights
+from resight.nn.resnet import RESNETS, ResidualPair, build_resnet
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -18,7 +19,12 @@ def test_a_crop_becomes_a_map_whose_size_the_last_stride_decides(name: str, last
 
 def test_parameters_are_counted_as_the_papers_count_them() -> None:
     counts = {name: sum(p.numel() for p in build_backbone(name, last_stride=1).parameters()) for name in BACKBONES}
-    assert counts == {"efficientnet-lite0": 3_371_008, "resnet50": 23_508_032}
+    assert counts == {
+        "efficientnet-lite0": 3_371_008,
+        "resnet18": 11_176_512,
+        "resnet50": 23_508_032,
+        "resnet101": 42_500_160,
+    }
 
 
 def test_resnet_names_are_those_of_torchvision() -> None:
@@ -77,3 +83,36 @@ def test_imagenet_weights_fit_exactly() -> None:
 def test_resnet_without_a_file_of_weights_says_where_to_get_them() -> None:
     with pytest.raises(BadWeights, match="backbone-weights"):
         imagenet_weights("resnet50")
+
+
+@pytest.mark.parametrize("name", RESNETS)
+def test_a_dilated_last_stage_takes_the_same_weights_to_a_finer_grid(name: str) -> None:
+    strided = build_resnet(name, last_stride=2, last_dilation=1, deep_stem=False).eval()
+    dilated = build_resnet(name, last_stride=1, last_dilation=2, deep_stem=False).eval()
+    dilated.load_state_dict(strided.state_dict())
+    image = torch.rand(1, 3, 65, 33)
+    assert [tuple(maps.shape[2:]) for maps in strided.stages(image)] == [(17, 9), (9, 5), (5, 3), (3, 2)]
+    assert [tuple(maps.shape[2:]) for maps in dilated.stages(image)] == [(17, 9), (9, 5), (5, 3), (5, 3)]
+    for ours, theirs in zip(dilated.stages(image)[:3], strided.stages(image)[:3], strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 4])
+def test_a_dilated_block_sees_as_far_as_its_dilation(dilation: int) -> None:
+    block = ResidualPair(inputs=1, width=1, stride=1, dilation=dilation).eval()
+    for conv in (block.conv1, block.conv2):
+        nn.init.ones_(conv.weight)
+    picture = torch.zeros(1, 1, 21, 21, requires_grad=True)
+    (block(picture + 1)[0, 0, 10, 10]).backward()
+    rows = picture.grad[0, 0].abs().sum(1).nonzero().flatten()
+    assert rows.tolist() == list(range(10 - 2 * dilation, 11 + 2 * dilation, dilation))
+
+
+def test_the_deep_stem_has_the_names_that_parsers_weights_have() -> None:
+    state = build_resnet("resnet18", last_stride=1, last_dilation=2, deep_stem=True).state_dict()
+    shapes = {name: tuple(state[f"{name}.weight"].shape) for name in ("conv1", "conv2", "conv3", "bn3")}
+    assert shapes == {"conv1": (64, 3, 3, 3), "conv2": (64, 64, 3, 3), "conv3": (128, 64, 3, 3), "bn3": (128,)}
+    backbone = build_resnet("resnet18", last_stride=1, last_dilation=2, deep_stem=True)
+    backbone.freeze(1)
+    assert not backbone.conv3.weight.requires_grad
+    assert backbone.layer4[1].conv1.weight.requires_grad

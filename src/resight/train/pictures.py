@@ -17,6 +17,7 @@ from resight.data.augment import augment
 from resight.data.cache import decoded_pictures, fingerprint
 from resight.data.sampling import person_batches
 from resight.errors import BadRecipe
+from resight.train.loop import seed_of
 from resight.train.recipe import EmbedderRecipe, Stage
 from resight.types import Crop
 
@@ -61,11 +62,6 @@ def load_training_set(
     return TrainingSet(decoded_pictures(paths, height=height, width=width, told=told), classes, fingerprint(paths))
 
 
-def _stream(*keys: int) -> int:
-    """One 63-bit seed from several numbers, so that every (seed, purpose, step, process) has its own chance."""
-    return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0] >> 1)
-
-
 def training_batches(
     data: TrainingSet,
     recipe: EmbedderRecipe,
@@ -92,11 +88,11 @@ def training_batches(
                     persons=recipe.persons,
                     pictures=recipe.pictures,
                     batches=steps_per_epoch,
-                    rng=np.random.default_rng(_stream(recipe.seed, 0, epoch)),
+                    rng=np.random.default_rng(seed_of(recipe.seed, 0, epoch)),
                 )
             )
         mine = rows[place][process * share : (process + 1) * share]
         pictures = torch.from_numpy(data.pictures[mine]).to(device)
-        rng = torch.Generator().manual_seed(_stream(recipe.seed, 1, step, process))
+        rng = torch.Generator().manual_seed(seed_of(recipe.seed, 1, step, process))
         images = augment(pictures, recipe.augmentation, size=(stage.height, stage.width), rng=rng)
         yield images, torch.from_numpy(data.classes[mine]).to(device)

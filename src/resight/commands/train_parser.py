@@ -1,0 +1,124 @@
+"""`resight train parser`: from a recipe and parsing sets to a run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resight.commands.progress import bar
+from resight.commands.train import keep_recipe, training_note
+from resight.config import load_toml
+from resight.errors import BadRecipe
+from resight.train.parser_recipe import ParserRecipe
+
+if TYPE_CHECKING:
+    from resight.train.parser_validation import HeldOut
+    from resight.train.parsing_pictures import ParsingSet
+    from resight.train.photo_batches import PhotoSet
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainParser:
+    """Train a parser on one or several parsing sets, each recognised by its layout.
+
+    Known are LIP, CIHP, ATR, Pascal-Person-Part, sets of `resight people`, Clothing Co-Parsing (photos 1-800),
+    Penn-Fudan (photos 1-120) and Market-1501 with keypoints14.npz (its training persons but the highest-numbered 100).
+    Differently labelled sets teach one table: a label stands for all classes that it may mean. What the set holds out
+    is scored during the run (validation.jsonl).
+
+    Killed or stopped by Ctrl-C, the same command goes on where it was and reaches the same result. Over several
+    processes or GPUs: `torchrun --nproc-per-node 2 -m resight train parser ...`; two processes use two CPU cores
+    better than two threads do.
+    """
+
+    data: tuple[Path, ...]
+    """Folders of parsing sets."""
+    out: Path
+    """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe."""
+    recipe: str = "parser-lite"
+    """A shipped recipe (`resight recipes` lists them) or a TOML file."""
+    labels: str | None = None
+    """Label set that the network answers in, instead of the recipe's: lip20, parts7 or parts8."""
+    steps: int | None = None
+    """Batches of the whole run, instead of the recipe's; the schedule is stretched to them."""
+    batch: int | None = None
+    """Pictures in a batch, instead of the recipe's."""
+    seed: int | None = None
+    """Instead of the recipe's."""
+    threads: int | None = None
+    """Threads of torch; left out, one per core, or one with several processes."""
+
+
+def train_parser(config: TrainParser) -> int:
+    """Train, with one progress line on stderr; prints the path of the weights."""
+    recipe = _recipe(config)
+    from resight.data.label_sets import find_labels
+    from resight.data.parsing_targets import table_for
+    from resight.train.parser import ParserRun
+    from resight.train.parser_validation import held_out
+    from resight.train.parsing_pictures import load_parsing_set
+    from resight.train.parsing_sources import find_source
+    from resight.train.photo_batches import photo_set
+    from resight.train.resources import torch_threads
+
+    sources = [find_source(root) for root in config.data]
+    table = table_for([source.source for source in sources], find_labels(recipe.labels))
+    sets = held_out(config.data)
+    keep_recipe(config.out, recipe)
+    data: ParsingSet | PhotoSet
+    if recipe.crop == "box":
+        with bar("decoding", total=sum(len(source.pictures) for source in sources)) as told:
+            data = load_parsing_set(sources, table, recipe, told)
+    else:
+        data = photo_set(sources, table, recipe)
+    threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
+    with torch_threads(threads), bar("training", total=None) as told:
+        run = ParserRun(config.out, recipe, data, watch=_Watch(told, sets, config.out))
+        weights = run.train()
+    if run.leads:
+        print(weights)
+    return 0
+
+
+def _recipe(config: TrainParser) -> ParserRecipe:
+    recipe = load_toml(ParserRecipe, config.recipe)
+    for name in ("labels", "steps", "batch", "seed"):
+        if (value := getattr(config, name)) is not None:
+            recipe = replace(recipe, **{name: value})
+    if not config.data:
+        raise BadRecipe("Say what to train on: --data FOLDER, more than one if you like.")
+    return recipe.check()
+
+
+class _Watch:
+    """Shows the run's events on the progress line and scores what is held out."""
+
+    def __init__(self, told: Callable[..., None], sets: list[HeldOut], out: Path) -> None:
+        self.told, self.sets, self.out = told, sets, out
+
+    def __call__(self, event: str, facts: dict[str, Any]) -> None:
+        if event == "start":
+            self.told(facts["step"], total=facts["steps"])
+        elif event == "step":
+            step = facts["step"]
+            note = f"right {step.accuracy:.1%} {training_note(step)}"
+            self.told(1, pictures=step.pictures, note=note)
+        elif event == "stage" and self.sets:
+            self._score(facts)
+
+    def _score(self, facts: dict[str, Any]) -> None:
+        from resight.parsing import parser_from_state
+        from resight.train.parser_validation import validate
+
+        found = validate(parser_from_state(facts["state"], facts["settings"]), self.sets)
+        with (self.out / "validation.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"step": facts["number"], **found}) + "\n")
+        parts = []
+        for name, scores in found.items():
+            numbers = [f"{key} {value:.3f}" for key, value in scores.items() if isinstance(value, float)]
+            parts.append(f"{name}: {', '.join(numbers)}")
+        self.told(0, note=f"held out: {'; '.join(parts)}", keep=True)

@@ -1,0 +1,229 @@
+"""parser-lite: a light parser for crops of 256 × 128 pixels and below, which parses the wanted person of two.
+
+An own design: the first stages of EfficientNet-Lite0 (ImageNet weights; Tan and Le, ICML 2019), a context block at
+stride 16, and a decoder of depthwise convolutions that adds the finer maps up to stride 2. The wanted person is the
+one that the box was made for, so every level sees where it looks: two channels hold the place in the crop, -1..1.
+Differs from usual parsers: it also says which pixels are another person's and how good it expects its map to be.
+Proof: tests/parsers/test_lite.py; benchmarks/parser_speed.py.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor, nn
+
+from resight.losses import IGNORED, set_loss
+from resight.nn.backbones import EfficientNetLite
+from resight.nn.freezable import FreezableBackbone
+from resight.nn.parsing import Parsing
+
+STRIDE: Final = 16
+"""Sides of a picture are brought to multiples of this."""
+KEPT_BLOCKS: Final = 11
+"""Of EfficientNet-Lite0: up to 112 channels at stride 16."""
+TAPS: Final = (0, 2, 4, 10)
+"""Blocks whose maps the decoder sees: strides 2, 4, 8 and 16."""
+TAP_CHANNELS: Final = (16, 24, 40, 112)
+
+
+class LiteBackbone(FreezableBackbone):
+    """The first blocks of EfficientNet-Lite0 under their names; pictures B 3 H W -> maps at strides 2, 4, 8, 16."""
+
+    channels = TAP_CHANNELS[-1]
+
+    def __init__(self) -> None:
+        super().__init__()
+        whole = EfficientNetLite()
+        self.conv_stem, self.bn0 = whole.conv_stem, whole.bn0
+        self.blocks = nn.ModuleList(list(whole.blocks)[:KEPT_BLOCKS])
+
+    def _in_order(self) -> tuple[list[nn.Module], list[nn.Module]]:
+        return [self.conv_stem, self.bn0], list(self.blocks)
+
+    def load_whole(self, state: dict[str, Tensor]) -> None:
+        """Take what belongs here from the weights of a whole EfficientNet-Lite0."""
+        self.load_state_dict({name: state[name] for name in self.state_dict()})
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
+        x = F.relu6(self.bn0(self.conv_stem(images)), inplace=True)
+        taps = []
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number in TAPS:
+                taps.append(x)
+        return tuple(taps)
+
+
+def _pointwise(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+
+class Separable(nn.Module):
+    """Depthwise k × k, then 1 × 1, each with batch norm; the input is added when asked."""
+
+    def __init__(self, inputs: int, outputs: int, *, kernel: int, dilation: int = 1) -> None:
+        super().__init__()
+        pad = dilation * (kernel // 2)
+        self.depthwise = nn.Conv2d(inputs, inputs, kernel, 1, pad, dilation, groups=inputs, bias=False)
+        self.norm = nn.BatchNorm2d(inputs)
+        self.point = _pointwise(inputs, outputs)
+        self.shortcut = inputs == outputs
+
+    def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B D h w"]:
+        y = F.relu(self.norm(self.depthwise(x)), inplace=True)
+        y = self.point(y)
+        return F.relu(x + y if self.shortcut else y, inplace=True)
+
+
+class Context(nn.Module):
+    """Gather what is far away: wide depthwise kernels, and the mean of the whole crop and of its four quarters down."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.reduce = _pointwise(inputs + 2, channels)
+        self.near = Separable(channels, channels, kernel=5)
+        self.far = Separable(channels, channels, kernel=5, dilation=2)
+        self.whole = nn.Linear(channels, channels)
+        self.join = Separable(channels, channels, kernel=5)
+
+    def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B D h w"]:
+        x = F.relu(self.reduce(with_places(x)), inplace=True)
+        x = self.far(self.near(x))
+        whole = self.whole(x.mean((2, 3)))[:, :, None, None]
+        return torch.as_tensor(self.join(x + whole))
+
+
+def with_places(maps: Float[Tensor, "B C h w"]) -> Float[Tensor, "B E h w"]:
+    """Append two channels: how far down and how far right a cell's centre lies, -1..1."""
+    count, _, high, wide = maps.shape
+    down = (torch.arange(high, device=maps.device, dtype=maps.dtype) * 2 + 1) / high - 1
+    right = (torch.arange(wide, device=maps.device, dtype=maps.dtype) * 2 + 1) / wide - 1
+    places = torch.stack([down[:, None].expand(high, wide), right[None].expand(high, wide)])
+    return torch.cat([maps, places[None].expand(count, 2, high, wide)], 1)
+
+
+class LiteHead(nn.Module):
+    """Decoder from the maps at strides 2, 4, 8, 16 to a Parsing at stride 2."""
+
+    def __init__(self, *, classes: int, width: int = 160) -> None:
+        super().__init__()
+        fine, middle, coarse, deep = TAP_CHANNELS
+        self.context = Context(deep, width)
+        self.skip8 = _pointwise(coarse, 96)
+        self.up8 = _pointwise(width, 96)
+        self.mix8 = nn.Sequential(Separable(98, 96, kernel=5), Separable(96, 96, kernel=3))
+        self.skip4 = _pointwise(middle, 64)
+        self.up4 = _pointwise(96, 64)
+        self.mix4 = nn.Sequential(Separable(66, 64, kernel=5), Separable(64, 64, kernel=3))
+        self.skip2 = _pointwise(fine, 32)
+        self.up2 = _pointwise(64, 32)
+        self.mix2 = Separable(32, 32, kernel=3)
+        self.answer = nn.Conv2d(32, classes + 1, 1)
+        self.coarse_answer = nn.Conv2d(64, classes + 1, 1)
+        self.sure = nn.Sequential(nn.Linear(width + 64, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
+
+    def forward(self, maps: tuple[Tensor, ...]) -> Parsing:
+        fine, middle, coarse, deep = maps
+        context = self.context(deep)
+        x = self.mix8(with_places(F.relu(self.skip8(coarse) + _twice(self.up8(context)))))
+        x = middle4 = self.mix4(with_places(F.relu(self.skip4(middle) + _twice(self.up4(x)))))
+        x = self.mix2(F.relu(self.skip2(fine) + _twice(self.up2(x))))
+        found = self.answer(x) + _twice(self.coarse_answer(middle4))
+        seen = torch.cat([context.mean((2, 3)), middle4.mean((2, 3))], 1).detach()
+        sure = torch.sigmoid(self.sure(seen).squeeze(1))
+        return Parsing(logits=found[:, :-1], second=found[:, -1:], sure=sure)
+
+
+def _twice(maps: Tensor) -> Tensor:
+    return F.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+class ParserLite(nn.Module):
+    """Backbone and head; images B 3 H W (normalised, any size) -> Parsing at half the size of the padded picture.
+
+    Sides that are no multiple of 16 are stretched to the next one, so that the map covers the whole picture.
+    """
+
+    def __init__(self, *, classes: int = 20) -> None:
+        super().__init__()
+        self.backbone = LiteBackbone()
+        self.head = LiteHead(classes=classes)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Parsing:
+        size = [-(-side // STRIDE) * STRIDE for side in images.shape[2:]]
+        if size != list(images.shape[2:]):
+            images = F.interpolate(images, size, mode="bilinear", align_corners=False)
+        found: Parsing = self.head(self.backbone(images))
+        return found
+
+
+def lite_objective(
+    found: Parsing,
+    labels: UInt8[Tensor, "B H W"],
+    others: UInt8[Tensor, "B H W"],
+    *,
+    sets: Bool[Tensor, "S K"],
+    weights: Float[Tensor, " S"],
+    second_weight: float,
+    sure_weight: float,
+    edge_weight: float,
+) -> dict[str, Float[Tensor, ""]]:
+    """Parse the wanted person, find the others' pixels, and foresee the quality of one's own map.
+
+    `labels` are rows of `sets` (the classes that a pixel may be; 255 is ignored), `weights` say how much each row
+    counts, `others` is 1 where another person is (255 unknown). Pixels beside another label count `edge_weight` more.
+    """
+    size = labels.shape[1:]
+    ids = labels.long()
+    logits = F.interpolate(found.logits.float(), tuple(size), mode="bilinear", align_corners=False)
+    known = ids != IGNORED
+    share = torch.where(known, weights[ids.clamp_max(len(weights) - 1)], 0.0)
+    share = share * (1 + edge_weight * borders(labels))
+    losses = {"parts": (set_loss(logits, ids, sets) * share).sum() / share.sum().clamp_min(1.0)}
+    if found.second is not None:
+        second = F.interpolate(found.second.float(), tuple(size), mode="bilinear", align_corners=False)[:, 0]
+        told = others != IGNORED
+        wrong = F.binary_cross_entropy_with_logits(second, (others == 1).float(), reduction="none")
+        losses["second"] = second_weight * (wrong * told).sum() / told.sum().clamp_min(1)
+    if found.sure is not None:
+        quality, counts = foreground_iou(logits.argmax(1), ids, sets)
+        sure = found.sure.float().clamp(1e-6, 1 - 1e-6)
+        wrong = -(quality * sure.log() + (1 - quality) * (1 - sure).log())
+        losses["sure"] = sure_weight * (wrong * counts).sum() / counts.sum().clamp_min(1)
+    return losses
+
+
+def borders(labels: UInt8[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
+    """1 where a pixel's neighbour above, below, left or right has another label, neither of them ignored."""
+    found = torch.zeros(labels.shape, device=labels.device)
+    for first, second in (
+        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
+        ((slice(None), slice(None), slice(1, None)), (slice(None), slice(None), slice(None, -1))),
+    ):
+        here, there = labels[first], labels[second]
+        differs = ((here != there) & (here != IGNORED) & (there != IGNORED)).float()
+        found[first] = torch.maximum(found[first], differs)
+        found[second] = torch.maximum(found[second], differs)
+    return found
+
+
+@torch.no_grad()
+def foreground_iou(
+    classes: Int[Tensor, "B H W"], ids: Int[Tensor, "B H W"], sets: Bool[Tensor, "S K"]
+) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
+    """Right foreground pixels over all that are foreground in map or truth; and whether enough truth is known (0, 1).
+
+    A class is right where it is one of the label's set; a truth counts as foreground when its set lacks class 0.
+    """
+    known = ids != IGNORED
+    rows = ids.clamp_max(len(sets) - 1)
+    right = sets[rows, classes] & known
+    truly = ~sets[rows, 0] & known
+    either = (truly | ((classes > 0) & ~right)) & known
+    quality = (right & truly).sum((1, 2)) / either.sum((1, 2)).clamp_min(1)
+    enough = known.float().mean((1, 2)) > 0.5
+    return quality, (enough & (truly.sum((1, 2)) > 0)).float()

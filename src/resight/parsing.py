@@ -1,0 +1,231 @@
+"""A trained parser as people use it: crops of one person in, label maps out.
+
+A crop may have any size; it is stretched to the network's, as detectors' boxes are in training, and the map comes back
+at the crop's own size. Groups of classes are summed as probabilities before the largest is taken.
+Proof: tests/commands/test_parse.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float32, UInt8
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from resight.data.augment import normalise
+from resight.data.files import write_beside
+from resight.data.images import resize
+from resight.data.labels import LabelSet, find_labels
+from resight.data.regrouping import Regrouping, regroup_probabilities
+from resight.errors import BadWeights, UnknownName
+
+PARSERS: Final[dict[str, str]] = {  # name -> module:class, imported when asked for
+    "lite": "resight.parsers.lite:ParserLite",  # own design, at most 3 M parameters
+    "ce2p": "resight.parsers.ce2p:CE2P",  # Ruan et al., AAAI 2019, arXiv:1809.05996
+    "ce2p-released": "resight.parsers.ce2p_import:released_ce2p",  # as its authors' code computes, for their weights
+    "attention-ssl": "resight.parsers.attention_ssl:AttentionSSL",  # Gong et al., CVPR 2017, arXiv:1703.05446
+    "cocnn": "resight.parsers.cocnn:CoCNN",  # Liang et al., ICCV 2015
+    "cocnn-superpixels": "resight.parsers.cocnn:with_superpixels",  # needs the extra `superpixels`
+}
+DEFAULT_PARSER: Final = "parser-lite"
+WEIGHTS: Final = Path(__file__).parent / "weights"
+FACTS: Final = "resight-parser"
+"""Key of the settings in a weights file's metadata."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParserSettings:
+    """What has to be known to rebuild a parser from its weights; stored in the weights file."""
+
+    parser: str
+    labels: str
+    height: int
+    width: int
+    backbone: str = ""
+    source: str = ""
+    """Where the weights come from: recipe, data, seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a parser says about one crop."""
+
+    labels: UInt8[np.ndarray, "H W"]
+    """Class of each pixel, at the crop's size."""
+    probabilities: Float32[np.ndarray, "K h w"]
+    """Of each class, at the network's answer's size."""
+    sure: float
+    """Expected quality of this map, 0..1; NaN where the parser does not say."""
+    second_share: float
+    """Share of the crop that another person covers, 0..1; NaN where the parser does not say."""
+
+
+def build_parser(name: str, *, classes: int, backbone: str = "") -> nn.Module:
+    """Make a parser of the table; an unknown name is answered with the nearest known one."""
+    if name not in PARSERS:
+        raise UnknownName("parser", name, PARSERS)
+    module, kind = PARSERS[name].split(":")
+    keywords: dict[str, Any] = {"backbone": backbone} if backbone and name != "lite" else {}
+    network: nn.Module = getattr(importlib.import_module(module), kind)(classes=classes, **keywords)
+    return network
+
+
+@dataclass(frozen=True, slots=True)
+class ParserModel:
+    """A parser with its settings, ready to parse; stays on the device it was given."""
+
+    network: nn.Module
+    settings: ParserSettings
+    device: torch.device
+
+    @property
+    def labels(self) -> LabelSet:
+        return find_labels(self.settings.labels)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width that crops are brought to."""
+        return self.settings.height, self.settings.width
+
+    def parse(
+        self,
+        pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+        *,
+        regrouping: Regrouping | None = None,
+        flip: bool = False,
+    ) -> list[Parsed]:
+        """Parse crops of any sizes as one batch; `flip` averages with the mirrored crop, sides changed back."""
+        stretched = [resize(picture, *self.size) for picture in pictures]
+        sizes = [(picture.shape[0], picture.shape[1]) for picture in pictures]
+        return self.parse_resized(np.stack(stretched), sizes, regrouping=regrouping, flip=flip)
+
+    @torch.inference_mode()
+    def parse_resized(
+        self,
+        pictures: UInt8[np.ndarray, "B h w 3"],
+        sizes: Sequence[tuple[int, int]],
+        *,
+        regrouping: Regrouping | None = None,
+        flip: bool = False,
+    ) -> list[Parsed]:
+        """Parse crops that have the network's size already; maps come back at `sizes` (height, width)."""
+        if not len(pictures):
+            return []
+        probabilities, sure, second = self._answer(pictures, flip=flip)
+        if regrouping is not None:
+            probabilities = regroup_probabilities(probabilities, regrouping)
+        maps: list[UInt8[np.ndarray, "H W"]] = [np.zeros((0, 0), np.uint8)] * len(sizes)
+        for size in sorted(set(sizes)):
+            rows = [row for row, own in enumerate(sizes) if own == size]
+            for row, found in zip(rows, largest(probabilities[rows], size), strict=True):
+                maps[row] = found
+        each = probabilities.float().cpu().numpy()
+        return [Parsed(maps[row], each[row], float(sure[row]), float(second[row])) for row in range(len(sizes))]
+
+    def _answer(self, pictures: NDArray[np.uint8], *, flip: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Probabilities B K h w, sure B and share of others B; NaN where the network does not say."""
+        images = normalise(torch.from_numpy(pictures).to(self.device)).contiguous(memory_format=torch.channels_last)
+        found = self.network(images)
+        probabilities = found.logits.float().softmax(1)
+        sure, second = found.sure, found.second
+        if flip:
+            mirrored = self.network(images.flip(3))
+            swap = torch.from_numpy(self.labels.swap().astype(np.int64)).to(self.device)
+            probabilities = (probabilities + mirrored.logits.float().softmax(1).flip(3)[:, swap]) / 2
+            sure = None if sure is None else (sure + mirrored.sure) / 2
+            second = None if second is None else (second + mirrored.second.flip(3)) / 2
+        unknown = torch.full((len(pictures),), torch.nan)
+        share = unknown if second is None else (second > 0).float().mean((1, 2, 3)).cpu()
+        return probabilities, unknown if sure is None else sure.float().cpu(), share
+
+
+def largest(probabilities: Tensor, size: tuple[int, int]) -> UInt8[np.ndarray, "B H W"]:
+    """Class of the largest probability at each pixel of pictures of `size`, height and width; B K h w -> B H W."""
+    high = probabilities.float()
+    if tuple(high.shape[2:]) != size:
+        high = F.interpolate(high, size, mode="bilinear", align_corners=False)
+    return np.asarray(high.argmax(1).to(torch.uint8).cpu().numpy())
+
+
+def weights_print(model: ParserModel) -> str:
+    """Twelve hex digits that change with any weight of a model."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.network.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def save_parser(path: Path, state: dict[str, Tensor], settings: ParserSettings, *, half: bool = False) -> None:
+    """Write weights and settings as one safetensors file; `half` halves its size."""
+    kept = {
+        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
+        for name, value in state.items()
+    }
+    with write_beside(path) as partial:
+        safetensors.torch.save_file(kept, partial, metadata={FACTS: json.dumps(asdict(settings))})
+
+
+def find_parser(name: str | Path) -> Path:
+    """The weights file behind a shipped parser's name, a run folder, or a file."""
+    given = Path(name)
+    if given.is_dir():
+        if (given / "model.safetensors").is_file():
+            return given / "model.safetensors"
+        raise BadWeights(f"{given} holds no model.safetensors. Pass a finished run folder or a weights file.")
+    if given.is_file():
+        return given
+    shipped = sorted(file.parent.name for file in WEIGHTS.glob("parser-*/model.safetensors"))
+    if str(name) in shipped:
+        return WEIGHTS / str(name) / "model.safetensors"
+    raise UnknownName("parser, run folder or weights file", str(name), shipped)
+
+
+def load_parser(
+    name: str | Path = DEFAULT_PARSER, *, device: str | torch.device = "cpu", size: tuple[int, int] | None = None
+) -> ParserModel:
+    """Load a parser by shipped name, run folder or weights file; `size` (height, width) instead of its own.
+
+    Raises BadWeights when it is not one of ours, or is an embedder.
+    """
+    path = find_parser(name)
+    try:
+        with safetensors.safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+        state = safetensors.torch.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise BadWeights(f"{path} is not a readable weights file ({error}). Train or download it again.") from error
+    if FACTS not in metadata:
+        what = "is an embedder's" if "resight" in metadata else "was not written by resight"
+        raise BadWeights(f"{path} {what}: it holds no parser. Pass a run of `resight train parser` or a shipped name.")
+    known = {field.name for field in fields(ParserSettings)}
+    facts = {key: value for key, value in json.loads(metadata[FACTS]).items() if key in known}
+    if size is not None:
+        facts.update(height=size[0], width=size[1])
+    settings = ParserSettings(**facts)
+    try:
+        return parser_from_state(state, settings, device=device)
+    except RuntimeError as error:
+        raise BadWeights(f"{path} does not fit a {settings.parser} of {settings.labels}: {error}") from error
+
+
+def parser_from_state(
+    state: dict[str, Tensor], settings: ParserSettings, *, device: str | torch.device = "cpu"
+) -> ParserModel:
+    """Build a network and give it the weights of `state`; half precision is widened."""
+    classes = len(find_labels(settings.labels).classes)
+    network = build_parser(settings.parser, classes=classes, backbone=settings.backbone)
+    network.load_state_dict({name: v.float() if v.is_floating_point() else v for name, v in state.items()})
+    network.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ParserModel(network, settings, torch.device(device))

@@ -1,0 +1,163 @@
+"""Scores of a parser in training, on what the training never sees.
+
+Rendered people and LIP: their validation half in parts7. Clothing Co-Parsing: photos 801-884, cut to the person's loose
+box, in five groups that its labels and LIP's both know. Market-1501: where the joints of the 100 highest-numbered
+training persons lie. Proof: tests/train/test_parser.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import UInt8
+
+from resight.data.images import read_picture
+from resight.data.label_meanings import HEAD, KEYPOINTS14
+from resight.data.label_sets import CCP59, IGNORE, LIP20, PARTS7, STREET5
+from resight.data.labels import read_map
+from resight.data.parsing_sets import ParsingPicture, find_parsing_set
+from resight.data.regrouping import CCP59_STREET5, LIP20_PARTS7, LIP20_STREET5, Regrouping, find_regrouping, regroup_map
+from resight.errors import BadLabels
+from resight.evaluate.parsing import Confusion
+from resight.parsing import ParserModel
+from resight.train.parsing_sources import loose_box
+
+MOST: Final = 400
+"""Pictures of one set that are scored during training, evenly spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """One set to score on; `score(model)` gives named numbers, NaN where nothing could be counted."""
+
+    name: str
+    pictures: int
+    score: Callable[[ParserModel], dict[str, Any]]
+
+
+def held_out(roots: Sequence[Path]) -> list[HeldOut]:
+    """What can be scored in these folders; a set without a validation half, or of another kind, is left out."""
+    makers = {"people": _exact, "lip": _exact, "lip-folders": _exact, "ccp": _ccp, "market-keypoints": _market}
+    found = []
+    for root in roots:
+        one = find_parsing_set(root)
+        records = list(one.pictures("val")) if one.layout.name in makers else []
+        if records:
+            found.append(makers[one.layout.name](one.layout.name, _spread(records)))
+    return found
+
+
+def validate(model: ParserModel, sets: Sequence[HeldOut]) -> dict[str, dict[str, Any]]:
+    """Score every set."""
+    return {one.name: one.score(model) for one in sets}
+
+
+def _spread(records: list[ParsingPicture]) -> list[ParsingPicture]:
+    places = np.linspace(0, len(records) - 1, min(MOST, len(records))).round().astype(int)
+    return [records[place] for place in places]
+
+
+def _exact(name: str, records: list[ParsingPicture]) -> HeldOut:
+    def score(model: ParserModel) -> dict[str, Any]:
+        confusion = Confusion(PARTS7)
+        sure, quality = [], []
+        for record, pixels, parsed in _parsed(model, records, find_regrouping(model.labels, PARTS7)):
+            truth = regroup_map(read_map(_map_of(record), LIP20, size=pixels.shape[:2], ignored=True), LIP20_PARTS7)
+            confusion.add(truth, parsed.labels, record.picture.name)
+            known = (truth != IGNORE) & ((truth > 0) | (parsed.labels > 0))
+            quality.append(float((truth == parsed.labels)[known].mean()) if known.any() else 1.0)
+            sure.append(parsed.sure)
+        varied = np.std(sure) > 0 and np.std(quality) > 0
+        return _told(confusion) | {
+            "side_confusion": confusion.scores().side_confusion,
+            "sure_correlation": float(np.corrcoef(sure, quality)[0, 1]) if varied else float("nan"),
+        }
+
+    return HeldOut(name, len(records), score)
+
+
+def _ccp(name: str, records: list[ParsingPicture]) -> HeldOut:
+    def crop(record: ParsingPicture) -> tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]:
+        pixels = read_picture(record.picture)
+        truth = read_map(_map_of(record), CCP59, size=pixels.shape[:2])
+        left, top, right, bottom = loose_box(truth > 0) or (0, 0, pixels.shape[1], pixels.shape[0])
+        rows = slice(max(0, round(top)), min(pixels.shape[0], round(bottom)))
+        columns = slice(max(0, round(left)), min(pixels.shape[1], round(right)))
+        return pixels[rows, columns], truth[rows, columns]
+
+    def score(model: ParserModel) -> dict[str, Any]:
+        if model.labels != LIP20:
+            return {"not measured": f"the model answers in {model.labels.name}"}
+        confusion = Confusion(STREET5)
+        for start in range(0, len(records), 16):
+            crops = [crop(record) for record in records[start : start + 16]]
+            parsed = model.parse([pixels for pixels, _ in crops], regrouping=LIP20_STREET5)
+            for (_, truth), one in zip(crops, parsed, strict=True):
+                confusion.add(regroup_map(truth, CCP59_STREET5), one.labels)
+        return _told(confusion)
+
+    return HeldOut(name, len(records), score)
+
+
+def _market(name: str, records: list[ParsingPicture]) -> HeldOut:
+    def score(model: ParserModel) -> dict[str, Any]:
+        if model.labels != LIP20:
+            return {"not measured": f"the model answers in {model.labels.name}"}
+        found = {"head": [0, 0], "ankles": [0, 0], "ankle sides": [0, 0], "body": [0, 0]}
+        for record, _, parsed in _parsed(model, records, None):
+            if record.points is not None:
+                count_joints(parsed.labels, record.points, found)
+        return {joint: right / seen if seen else float("nan") for joint, (right, seen) in found.items()}
+
+    return HeldOut(name, len(records), score)
+
+
+def _map_of(record: ParsingPicture) -> Path:
+    if record.labels is None:
+        raise BadLabels(f"{record.picture} has no label map.")
+    return record.labels
+
+
+def count_joints(labels: UInt8[np.ndarray, "H W"], places: np.ndarray, found: dict[str, list[int]]) -> None:
+    """Where the joints (x, y from 0) of one crop lie: right and counted ones; a side counts where a side is named."""
+    head = {LIP20.number(name) for name in HEAD}
+    for joint, (x, y) in zip(KEYPOINTS14, places, strict=True):
+        if not (0 <= x < labels.shape[1] and 0 <= y < labels.shape[0]):
+            continue
+        value = int(labels[min(round(float(y)), labels.shape[0] - 1), min(round(float(x)), labels.shape[1] - 1)])
+        if joint == "head":
+            found["head"][0] += value in head
+            found["head"][1] += 1
+        elif joint.endswith("ankle"):
+            side = joint.split()[0]
+            name = LIP20.classes[value]
+            low = name.endswith(("leg", "shoe"))
+            found["ankles"][0] += low
+            found["ankles"][1] += 1
+            found["ankle sides"][0] += low and name.startswith(side)
+            found["ankle sides"][1] += low
+        else:
+            found["body"][0] += value > 0
+            found["body"][1] += 1
+
+
+def _parsed(
+    model: ParserModel, records: Sequence[ParsingPicture], regrouping: Regrouping | None
+) -> Iterator[tuple[ParsingPicture, np.ndarray, Any]]:
+    for start in range(0, len(records), 32):
+        chosen = records[start : start + 32]
+        pixels = [read_picture(record.picture) for record in chosen]
+        yield from zip(chosen, pixels, model.parse(pixels, regrouping=regrouping), strict=True)
+
+
+def _told(confusion: Confusion) -> dict[str, Any]:
+    scores = confusion.scores()
+    return {
+        "mean_iou": scores.mean_iou,
+        "pixel_accuracy": scores.pixel_accuracy,
+        "iou": {name: float(value) for name, value in zip(confusion.labels.classes, scores.iou, strict=True)},
+    }

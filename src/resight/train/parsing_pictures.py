@@ -1,0 +1,219 @@
+"""Which pictures a parser learns from, as canvases decoded once, and in which batches they come.
+
+A canvas is the person's box with half as much room again, at one size for all sources, with set numbers for labels
+(`data.label_union`). Everything is read from arrays on disk, so memory stays flat however long a run is.
+Proof: tests/train/test_parser.py; benchmarks/parser_memory.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from resight.data.cache import cache_folder, fingerprint
+from resight.data.files import write_beside
+from resight.data.label_sets import IGNORE
+from resight.data.label_union import SetTable
+from resight.data.parsing_batches import ROOM, Canvases, LabelRows, ParsingBatch, changed
+from resight.errors import TrainingStopped
+from resight.train.loop import seed_of
+from resight.train.parser_recipe import ParserRecipe
+from resight.train.parsing_sources import Box, Shown, Source
+
+Pixels = UInt8[np.ndarray, "H W 3"]
+FORMAT: Final = 1
+"""Raised when canvases are made in another way, so that old ones on disk are not taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceArrays:
+    """All canvases of one source on disk. Shapes: pictures N H W 3; labels and others N H W (see `Canvases`)."""
+
+    name: str
+    share: str
+    """Field of `parser_recipe.Shares`."""
+    whole: bool
+    pictures: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    others: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsingSet:
+    """The sources of a run with their table of sets."""
+
+    sources: tuple[SourceArrays, ...]
+    table: SetTable
+    shares: tuple[float, ...]
+    """Of each source in a batch; they sum to 1."""
+    fingerprint: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {source.name: len(source.pictures) for source in self.sources}
+
+    def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
+        return self.table.sets.to(device)
+
+    def batches(
+        self, recipe: ParserRecipe, steps: range, *, process: int, processes: int, device: torch.device
+    ) -> Iterator[tuple[Tensor, ParsingBatch]]:
+        """Yield one process's share of the batches of `steps`."""
+        return training_batches(self, recipe, steps, process=process, processes=processes, device=device)
+
+    def rows(self) -> LabelRows:
+        sets = self.table.sets.numpy()
+        return LabelRows(person=~sets[:, 0], mirrored=self.table.swap()[: len(sets)])
+
+    def weights(self, balance: float) -> NDArray[np.float32]:
+        """Weight of each set: its pixels' share to the power of -`balance`, 1 in the mean of pixels, then 0.3 to 4.
+
+        A set of several classes that a source can't tell apart is as frequent as its pixels are. One that no picture
+        shows weighs 1. Counted on at most 400 canvases of each source, evenly spread.
+        """
+        count = len(self.table.sets)
+        frequency = np.zeros(count)
+        for source, share in zip(self.sources, self.shares, strict=True):
+            step = max(1, len(source.labels) // 400)
+            pixels = np.bincount(np.asarray(source.labels[::step]).ravel(), minlength=256)[:count]
+            frequency += share * pixels / max(pixels.sum(), 1)
+        frequency /= max(frequency.sum(), 1e-9)
+        raw = np.where(frequency > 0, np.maximum(frequency, 1e-6) ** -balance, 0.0)
+        mean = float((raw * frequency).sum()) or 1.0
+        return np.asarray(np.where(raw > 0, (raw / mean).clip(0.3, 4.0), 1.0), np.float32)
+
+
+def load_parsing_set(
+    sources: Sequence[Source], table: SetTable, recipe: ParserRecipe, told: Callable[[int], None] | None = None
+) -> ParsingSet:
+    """Decode every source once, at the canvas size of the recipe; later runs read the arrays on disk.
+
+    Raises TrainingStopped when no source has pictures or all shares are 0.
+    """
+    size = (round(recipe.height * ROOM), round(recipe.width * ROOM))
+    arrays, prints, shares = [], [], []
+    for source in sources:
+        share = float(getattr(recipe.shares, source.share))
+        if share <= 0:
+            continue
+        found, print_ = _arrays(source, table, size, told)
+        arrays.append(found)
+        prints.append(print_)
+        shares.append(share)
+    if not arrays:
+        raise TrainingStopped("There is nothing to train on: no source was given, or the recipe's shares are all 0.")
+    whole = fingerprint([], *prints, table.sets.tolist())
+    return ParsingSet(tuple(arrays), table, tuple(share / sum(shares) for share in shares), whole)
+
+
+def _arrays(
+    source: Source, table: SetTable, size: tuple[int, int], told: Callable[[int], None] | None
+) -> tuple[SourceArrays, str]:
+    print_ = fingerprint(source.files(), FORMAT, size, source.name, table.sets.tolist(), source.source)
+    folder = cache_folder() / f"canvases-{source.name}-{print_}"
+    paths = [folder / f"{name}.npy" for name in ("pictures", "labels", "others")]
+    if not all(path.exists() for path in paths):
+        shapes = [(len(source.pictures), *size, 3), (len(source.pictures), *size), (len(source.pictures), *size)]
+        with write_beside(paths[0]) as first, write_beside(paths[1]) as second, write_beside(paths[2]) as third:
+            opened = [
+                np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+                for path, shape in zip((first, second, third), shapes, strict=True)
+            ]
+            for row, shown in enumerate(source.people(table)):
+                for array, made in zip(opened, canvas(shown, size), strict=True):
+                    array[row] = made
+                if told:
+                    told(1)
+            for array in opened:
+                array.flush()
+            del opened
+    pictures, labels, others = (np.load(path, mmap_mode="r") for path in paths)
+    return SourceArrays(source.name, source.share, source.whole, pictures, labels, others), print_
+
+
+def canvas(shown: Shown, size: tuple[int, int]) -> tuple[Pixels, UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:
+    """One person's canvas: picture, labels and others at `size` with the box in the middle two thirds.
+
+    Outside the photo the picture goes on with its edge and nothing is known.
+    """
+    left, top, right, bottom = shown.box
+    high, wide = bottom - top, right - left
+    grow = (ROOM - 1) / 2
+    view = (left - grow * wide, top - grow * high, right + grow * wide, bottom + grow * high)
+    return (
+        _cut_picture(shown.pixels, view, size),
+        _cut_map(shown.labels, view, size),
+        _cut_map(shown.others, view, size),
+    )
+
+
+def _cut_picture(pixels: Pixels, view: Box, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    high, wide = pixels.shape[:2]
+    pads = [max(0, -int(np.floor(view[0]))), max(0, -int(np.floor(view[1])))]
+    pads += [max(0, int(np.ceil(view[2])) - wide), max(0, int(np.ceil(view[3])) - high)]
+    padded = np.pad(pixels, ((pads[1], pads[3]), (pads[0], pads[2]), (0, 0)), mode="edge")
+    box = (view[0] + pads[0], view[1] + pads[1], view[2] + pads[0], view[3] + pads[1])
+    picture = Image.fromarray(padded).resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(picture)
+
+
+def _cut_map(values: UInt8[np.ndarray, "H W"], view: Box, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
+    rows = np.floor(view[1] + (np.arange(size[0]) + 0.5) * (view[3] - view[1]) / size[0]).astype(int)
+    columns = np.floor(view[0] + (np.arange(size[1]) + 0.5) * (view[2] - view[0]) / size[1]).astype(int)
+    high, wide = values.shape
+    found = values[rows.clip(0, high - 1)[:, None], columns.clip(0, wide - 1)[None]].copy()
+    found[(rows < 0) | (rows >= high)] = IGNORE
+    found[:, (columns < 0) | (columns >= wide)] = IGNORE
+    return np.asarray(found)
+
+
+def training_batches(
+    data: ParsingSet, recipe: ParserRecipe, steps: range, *, process: int, processes: int, device: torch.device
+) -> Iterator[tuple[Tensor, ParsingBatch]]:
+    """Yield one process's share of the batches of `steps`: images B 3 H W and what they show.
+
+    Choice and changes depend on seed, step and process alone.
+    """
+    rows = data.rows()
+    for step in steps:
+        chance = np.random.default_rng(seed_of(recipe.seed, 1, step, process))
+        chosen = chosen_canvases(data, recipe.batch // processes, chance, device)
+        rng = torch.Generator().manual_seed(seed_of(recipe.seed, 2, step, process))
+        batch = changed(
+            chosen,
+            rows,
+            recipe.spoiling,
+            size=(recipe.height, recipe.width),
+            scale=recipe.scale,
+            shift=recipe.shift,
+            mirror=recipe.mirror,
+            rng=rng,
+        )
+        yield batch.images, batch
+
+
+def chosen_canvases(data: ParsingSet, count: int, chance: np.random.Generator, device: torch.device) -> Canvases:
+    """Draw `count` canvases, sources by their shares (in the mean exactly), pictures evenly, in random order."""
+    exact = np.array(data.shares) * count
+    numbers = np.floor(exact).astype(int)
+    left = exact - numbers
+    if count > numbers.sum():
+        numbers += np.bincount(
+            chance.choice(len(left), count - numbers.sum(), p=left / left.sum()), minlength=len(left)
+        )
+    parts = []
+    for source, number in zip(data.sources, numbers, strict=True):
+        rows = np.sort(chance.integers(len(source.pictures), size=number))
+        arrays = (source.pictures, source.labels, source.others)
+        parts.append([*(array[rows] for array in arrays), np.full(number, source.whole)])
+    order = chance.permutation(count)
+    joined = (np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))
+    return Canvases(*(torch.from_numpy(array).to(device) for array in joined))

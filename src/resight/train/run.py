@@ -1,0 +1,171 @@
+"""One training run in one folder: what every kind of training shares. It may be killed and called again.
+
+A run folder holds `config.toml`, `log.jsonl`, `run.json`, `last/` (exact resume) and `model.safetensors`.
+Everything random depends on seed and step alone, so a run killed and resumed logs the losses of an unbroken one.
+Proof: tests/train/test_embedder.py and tests/train/test_parser.py kill runs and compare.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from resight.data.files import write_beside
+from resight.errors import BadRecipe, TrainingStopped
+from resight.train.loop import Objective, Step, WeightAverage, classes_named, training_steps
+from resight.train.resources import peak_device_mib, peak_host_mib, surroundings
+
+SAVE_EVERY_S: Final = 120.0
+Watcher = Callable[[str, dict[str, Any]], None]
+"""Called with an event's name ("start", "step", "stage", "end") and its facts, on the first process."""
+
+
+class FolderRun:
+    """A network that learns in a folder: resuming, logging, saving and stopping, whatever it learns."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        network: nn.Module,
+        optimizer: Callable[[nn.Module], torch.optim.Optimizer],
+        precision: str,
+        average: float,
+        seed: int,
+        data: str,
+        steps: int,
+        watch: Watcher,
+    ) -> None:
+        self.folder, self.seed, self.data_print, self.steps, self.watch = folder, seed, data, steps, watch
+        folder.mkdir(parents=True, exist_ok=True)
+        mixed = {"fp32": "no"}.get(precision, precision)
+        self.accelerator = Accelerator(mixed_precision=mixed, cpu=not torch.cuda.is_available())
+        network = network.to(self.accelerator.device)
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = optimizer(self.network)
+        self.average = WeightAverage(self.network, decay=average) if average else None
+        self.step, self.seconds, self.saved_at = 0, 0.0, time.monotonic()
+        self.started = time.monotonic()
+        self.surroundings = surroundings()  # of the start: the source may change while a long run goes on
+
+    @property
+    def leads(self) -> bool:
+        return bool(self.accelerator.is_main_process)
+
+    def state(self) -> dict[str, Tensor]:
+        """The weights that are saved and scored: the moving average where there is one."""
+        return self.average.values if self.average else self.network.state_dict()
+
+    def learn(
+        self,
+        batches: Iterator[tuple[Tensor, Any]],
+        objective: Objective,
+        *,
+        rate: Callable[[int], float],
+        save_every: int,
+        accuracy: Callable[[Any, Any], float] = classes_named,
+    ) -> None:
+        """Step on every batch, from the step that is next; `save_every` steps the state is written.
+
+        Raises TrainingStopped when a loss is not finite: `last/` keeps the newest good state.
+        """
+        self.network.train()
+        self.accelerator.free_memory()  # an older wrapper would still hook into the gradients
+        wrapped, optimizer = self.accelerator.prepare(self.network, self.optimizer)
+        log = (self.folder / "log.jsonl").open("a") if self.leads else None
+        first, backward = self.step + 1, self.accelerator.backward
+        try:
+            for step in training_steps(
+                wrapped, optimizer, batches, objective, rate=rate, first=first, backward=backward, accuracy=accuracy
+            ):
+                self._after(step, log, save_every)
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        finally:
+            if log:
+                log.close()
+
+    def _after(self, step: Step, log: Any, save_every: int) -> None:
+        if not all(np.isfinite(value) for value in step.losses.values()):
+            raise TrainingStopped(
+                f"A loss was not finite at step {step.number} ({step.losses}). `{self.folder / 'last'}` keeps the last "
+                "good state; lower learning_rate and run the same command again."
+            )
+        self.step, self.seconds = step.number, time.monotonic() - self.started
+        if self.average:
+            self.average.update(self.network, step.number)
+        if log:
+            log.write(json.dumps(asdict(step)) + "\n")
+        if time.monotonic() - self.saved_at > SAVE_EVERY_S or step.number % save_every == 0:
+            if log:
+                log.flush()
+            self.save()
+        self.tell("step", step=step, seconds=self.seconds, done=step.number / self.steps)
+
+    def tell(self, event: str, **facts: Any) -> None:
+        """Call the watcher on the first process; the others wait where it may take long."""
+        if self.leads:
+            self.watch(event, facts)
+        self.accelerator.wait_for_everyone() if event in ("start", "stage", "end") else None
+
+    def save(self) -> None:
+        """Write everything that the next step depends on; killed in the middle, the former state stays."""
+        self.saved_at = time.monotonic()
+        if not self.leads:
+            return
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.values if self.average else None,
+            "data": self.data_print,
+        }
+        with write_beside(self.folder / "last" / "state.pt") as partial:
+            torch.save(state, partial)
+
+    def resume(self) -> None:
+        """Go back to the saved state, if there is one, and forget what was logged after it."""
+        path = self.folder / "last" / "state.pt"
+        log = self.folder / "log.jsonl"
+        if path.exists():
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            if state["data"] != self.data_print:
+                raise BadRecipe(f"{self.folder} was trained on other pictures. Choose a new folder for `--out`.")
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.average and state["average"] is not None:
+                self.average.values = {
+                    name: value.to(self.accelerator.device) for name, value in state["average"].items()
+                }
+            self.step, self.seconds = state["step"], state["seconds"]
+        if self.leads and log.exists():
+            lines = [line for line in log.read_text().splitlines() if json.loads(line)["number"] <= self.step]
+            with write_beside(log) as partial:
+                partial.write_text("".join(line + "\n" for line in lines))
+        self.started = time.monotonic() - self.seconds
+
+    def write_facts(self, **more: object) -> None:
+        """Write `run.json`."""
+        facts = {
+            **self.surroundings,
+            "data": self.data_print,
+            "seed": self.seed,
+            **more,
+            "processes": self.accelerator.num_processes,
+            "seconds": round(self.seconds, 1),
+            "peak_host_mib": round(peak_host_mib(), 1),
+            "peak_device_mib": peak_device_mib(),
+        }
+        with write_beside(self.folder / "run.json") as partial:
+            partial.write_text(json.dumps(facts, indent=2) + "\n")

@@ -1,0 +1,227 @@
+"""Every layout is recognised and read in order; training opens no test picture; lists stay small."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import small_parsing_sets as small
+from resight.data.parsing_layouts import ParsingPicture, train_keypoints
+from resight.data.parsing_sets import LAYOUTS, find_parsing_set, picture_list, refuse_test_picture
+from resight.errors import BadRecipe, DatasetNotFound, UnknownName
+
+OPENED: list[str] = []
+"""Every file and folder that is opened while `watched` is on."""
+WATCHING = [False]
+
+
+def watch(event: str, args: tuple[object, ...]) -> None:
+    if WATCHING[0] and event in ("open", "os.listdir", "os.scandir"):
+        OPENED.append(str(args[0]))
+
+
+@pytest.fixture
+def watched():
+    if not getattr(watch, "added", False):
+        sys.addaudithook(watch)
+        watch.added = True  # type: ignore[attr-defined]
+    OPENED.clear()
+    WATCHING[0] = True
+    yield OPENED
+    WATCHING[0] = False
+
+
+def names(folder: Path, half: str) -> list[str]:
+    return [one.picture.stem for one in find_parsing_set(folder).pictures(half)]
+
+
+def test_every_layout_has_its_small_folder_here() -> None:
+    assert {layout.name for layout in LAYOUTS} == set(small.LAYOUTS)
+
+
+@pytest.mark.parametrize("name", small.LAYOUTS)
+def test_a_layout_is_recognised_and_yields_existing_files_in_order(name: str, tmp_path: Path) -> None:
+    small.LAYOUTS[name](tmp_path)
+    found = find_parsing_set(tmp_path)
+    assert found.layout.name == name
+    for half in ("train", "val"):
+        records = list(found.pictures(half))
+        assert [one.picture for one in records] == sorted(one.picture for one in records)
+        for one in records:
+            assert one.split == half
+            assert one.source == found.source
+            assert one.picture.is_file()
+            assert one.labels is None or one.labels.is_file()
+            assert one.persons is None or one.persons.is_file()
+    assert next(found.pictures("train"), None) is not None
+
+
+@pytest.mark.parametrize("layout", ["lip", "lip-folders", "lip-lists", "people"])
+def test_lip_is_read_alike_in_all_its_layouts(layout: str, tmp_path: Path) -> None:
+    small.LAYOUTS[layout](tmp_path)
+    assert names(tmp_path, "train") == ["100_1", "100_2"]
+    assert names(tmp_path, "val") == ["200_1"]
+
+
+def test_zips_may_nest_one_level(tmp_path: Path) -> None:
+    small.lip_download(tmp_path, nested=True)
+    assert names(tmp_path, "train") == ["100_1", "100_2"]
+
+
+def test_splits_are_those_of_the_agreement(tmp_path: Path) -> None:
+    small.clothing_co_parsing(tmp_path / "ccp")
+    small.penn_fudan(tmp_path / "penn")
+    small.market_keypoints(tmp_path / "market")
+    assert (names(tmp_path / "ccp", "train"), names(tmp_path / "ccp", "val")) == (["0001", "0800"], ["0801"])
+    penn = list(find_parsing_set(tmp_path / "penn").pictures("train"))
+    assert [(one.picture.stem, one.wanted) for one in penn] == [
+        *(("FudanPed00074", 1), ("FudanPed00074", 2), ("PennPed00046", 1), ("PennPed00046", 2)),
+    ]
+    assert [one.crop for one in penn[:2]] == [(4, 2, 16, 7), (19, 14, 30, 20)]
+    assert names(tmp_path / "penn", "val") == []
+    assert names(tmp_path / "market", "train") == [f"{person:04d}_c1s1_000151_01" for person in (2, 3, 4)]
+    assert len(names(tmp_path / "market", "val")) == 100
+
+
+def test_the_maps_may_follow_another_table_than_the_layout_says(tmp_path: Path) -> None:
+    small.lip_folders(tmp_path)  # as SCHP hands ATR out
+    assert {one.source for one in find_parsing_set(tmp_path, labels="atr18").pictures("train")} == {"atr18"}
+    with pytest.raises(UnknownName, match="atr18"):
+        find_parsing_set(tmp_path, labels="atr")
+    (tmp_path / "train_labels").mkdir()
+    (tmp_path / "train_id.txt").unlink()
+    with pytest.raises(DatasetNotFound, match=r"No list `train\.txt`"):
+        next(find_parsing_set(tmp_path).pictures("train"))
+
+
+def test_an_unknown_folder_is_told_what_was_expected(tmp_path: Path) -> None:
+    (tmp_path / "holiday").mkdir()
+    with pytest.raises(DatasetNotFound, match=r"found: holiday/.*LIP as downloaded.*Clothing Co-Parsing"):
+        find_parsing_set(tmp_path)
+    with pytest.raises(DatasetNotFound, match="no such folder"):
+        find_parsing_set(tmp_path / "nowhere")
+
+
+def test_a_list_that_names_missing_files_is_one_sentence_before_anything_is_read(tmp_path: Path) -> None:
+    small.lip_folders(tmp_path)
+    (tmp_path / "train_segmentations" / "100_1.png").unlink()
+    with pytest.raises(DatasetNotFound, match=r"train_id.txt names 1 files that are not in .*: 100_1\.png"):
+        next(find_parsing_set(tmp_path).pictures("train"))
+    (tmp_path / "train_id.txt").write_text("")
+    with pytest.raises(DatasetNotFound, match="is empty"):
+        next(find_parsing_set(tmp_path).pictures("train"))
+
+
+def test_key_points_are_counted_from_0_and_only_training_ones_are_opened(tmp_path: Path) -> None:
+    small.market_keypoints(tmp_path)
+    found, points = train_keypoints(tmp_path / "keypoints14.npz")
+    assert (len(found), points.shape) == (103, (103, 14, 2))
+    assert points[0, 0].tolist() == [0, 0]
+    with np.load(tmp_path / "keypoints14.npz") as content, pytest.raises(ValueError, match="pickle"):
+        content["query_xy"]  # what would have happened
+    np.savez(tmp_path / "keypoints14.npz", query_xy=points)
+    with pytest.raises(DatasetNotFound, match="training key points"):
+        train_keypoints(tmp_path / "keypoints14.npz")
+
+
+def test_reading_sets_opens_no_query_and_no_gallery_path(tmp_path: Path, watched: list[str]) -> None:
+    small.market_keypoints(tmp_path / "market")
+    small.penn_fudan(tmp_path / "penn")
+    watched.clear()
+    for folder in ("market", "penn"):
+        for half in ("train", "val"):
+            list(find_parsing_set(tmp_path / folder).pictures(half))
+    WATCHING[0] = False
+    assert any("bounding_box_train" in path for path in watched)
+    forbidden = ("query", "bounding_box_test", "gallery", "PennPed00047", "PennPed00096")
+    assert [path for path in watched if any(word in path for word in forbidden)] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "m/query/0001_c1s1_1_1.jpg",
+        "m/bounding_box_test/0001_c1s1_1_1.jpg",
+        "own/gallery/anna/1.jpg",
+        "penn/images/PennPed00047.jpg",
+        "LIP/testing_images/1.jpg",
+    ],
+)
+def test_a_list_to_train_on_refuses_test_pictures(path: str) -> None:
+    with pytest.raises(BadRecipe, match="is a test picture"):
+        picture_list([ParsingPicture(Path(path), None, None, "lip20", "train")], half="train")
+    refuse_test_picture(Path("query/m/bounding_box_train/0001.jpg"))  # only the folder nearest counts
+
+
+def test_a_list_returns_its_records_modulo_its_length(tmp_path: Path) -> None:
+    records = []
+    for name, write in small.LAYOUTS.items():
+        write(tmp_path / name)
+        records += find_parsing_set(tmp_path / name).pictures("train")
+    found = pickle.loads(pickle.dumps(picture_list(records, half="train")))
+    assert len(found) == len(records)
+    for index in range(2 * len(records)):
+        one, other = found[index], records[index % len(records)]
+        assert one == other
+        assert (one.points is None) == (other.points is None)
+        assert one.points is None or np.array_equal(one.points, other.points)
+    rows = found.rows_of("ccp59")
+    assert {found[int(row)].source for row in rows} == {"ccp59"}
+    assert len(rows) == 2
+
+
+def test_a_list_refuses_the_other_half_and_nothing(tmp_path: Path) -> None:
+    small.lip_folders(tmp_path)
+    with pytest.raises(BadRecipe, match="belongs to `val`"):
+        picture_list(find_parsing_set(tmp_path).pictures("val"), half="train")
+    with pytest.raises(BadRecipe, match="no picture for the half `train`"):
+        picture_list([], half="train")
+
+
+def test_a_list_as_long_as_lip_takes_a_few_megabytes_and_does_not_grow_with_the_steps() -> None:
+    root = Path("/data/sets/LIP/TrainVal_images")
+    records = (
+        ParsingPicture(root / f"{n:06d}_483681.jpg", root / f"{n:06d}_483681.png", None, "lip20", "train")
+        for n in range(30_462)
+    )
+    found = picture_list(records, half="train")
+    assert found.nbytes < 8e6
+    assert found[4_600_000 - 1].picture == found[(4_600_000 - 1) % 30_462].picture
+
+
+def test_the_real_sets_are_read(shared_data: Path) -> None:
+    for name, train, val in (("ccp", 800, 84), ("market1501", 12_936 - 1_667, 1_667)):
+        if not (shared_data / name).is_dir():
+            pytest.skip(f"no {name} here")
+        counts = [sum(1 for _ in find_parsing_set(shared_data / name).pictures(half)) for half in ("train", "val")]
+        assert sum(counts) == train + val
+        assert name == "market1501" or counts == [train, val]
+    photos = sorted({one.picture.name for one in find_parsing_set(shared_data / "pennfudan").pictures("train")})
+    assert photos == sorted(path.name for path in (shared_data / "pennfudan" / "images").iterdir())[:120]
+
+
+def test_reading_a_list_for_long_leaves_nothing_behind() -> None:
+    points = np.zeros((14, 2), np.float32)
+    records = (
+        ParsingPicture(Path(f"a/{n}.jpg"), None, None, "keypoints14", "train", points=points) for n in range(1_000)
+    )
+    found = picture_list(records, half="train")
+    tracemalloc.start()
+    try:
+        for index in range(6_000):  # Python's own table of names reaches its size
+            found[index]
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        for index in range(6_000):
+            found[index]
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 50_000
