@@ -83,8 +83,8 @@ def prepare(
     light = to_linear(pixels)
     mask = np.broadcast_to(prior_mask(*pixels.shape[1:3]), pixels.shape[:3])
     if labels is not None:
-        seen = labels > 0
-        mask = np.where(seen.any((1, 2))[:, None, None], seen, mask)
+        seen = np.asarray(labels > 0)
+        mask = np.where(np.asarray(seen.any((1, 2)))[:, None, None], seen, mask)
     unknown = np.full(len(pixels), np.nan)
     return Crops(pixels, light, lightness_of(light), mask, labels, label_set, unknown if second is None else second)
 
@@ -104,6 +104,7 @@ def prior_mask(height: int, width: int) -> Bool[np.ndarray, "H W"]:
 
 
 def native_height(crops: Crops) -> Values:
+    """Height of the crop in its file."""
     return np.full(len(crops.pixels), float(crops.pixels.shape[1]))
 
 
@@ -165,6 +166,7 @@ def motion_blur(crops: Crops) -> Values:
 
 
 def lightness_mean(crops: Crops) -> Values:
+    """Mean L* inside the person."""
     return _mean(crops.lightness, crops.mask)
 
 
@@ -174,6 +176,7 @@ def lightness_quantile(crops: Crops, share: float) -> Values:
 
 
 def dark_share(crops: Crops) -> Values:
+    """Share of the person that is dark, 0..1."""
     return _mean((crops.lightness < DARK).astype(np.float64), crops.mask)
 
 
@@ -202,9 +205,9 @@ def to_lab(light: Float[np.ndarray, "*S 3"]) -> Float[np.ndarray, "*S 3"]:
 def light_index(crops: Crops) -> Values:
     """L* of skin and of what surrounds the person: dark where light is missing, not where clothes are dark."""
     skin = crops.classes(*SKIN)
-    if skin is None:
+    if skin is None or crops.labels is None:
         return np.full(len(crops.pixels), np.nan)
-    ring = crops.labels == 0
+    ring = np.asarray(crops.labels == 0)
     both = np.stack([_mean(crops.lightness, skin), _mean(crops.lightness, ring)])
     return _nanmean(both)
 
@@ -214,7 +217,7 @@ def cloth_lightness(crops: Crops) -> Values:
     clothes = crops.classes(*CLOTHES)
     if clothes is None:
         return np.full(len(crops.pixels), np.nan)
-    return _mean(crops.lightness, clothes) - light_index(crops)
+    return np.asarray(_mean(crops.lightness, clothes) - light_index(crops))
 
 
 def touches(crops: Crops, side: Literal["top", "bottom", "left", "right"]) -> Values:
@@ -245,6 +248,7 @@ def truncation(crops: Crops) -> Values:
 
 
 def second_share(crops: Crops) -> Values:
+    """Share of the crop that another person covers, 0..1."""
     return crops.second
 
 
