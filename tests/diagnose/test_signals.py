@@ -46,15 +46,16 @@ def test_less_detail_lowers_effective_height_and_steepens_the_spectrum(people):
         assert (np.diff(np.array(levels), axis=0) < 0).all(), name
 
 
-def test_effective_height_follows_the_height_that_noise_was_made_at():
-    """White noise fills its grid to the last pixel, so that a coarser grid needs up to twice its height."""
+def test_effective_height_rises_with_the_height_that_noise_was_made_at():
+    """White noise fills its grid to the last pixel, so that other grids need more: never less is claimed."""
     rng = np.random.default_rng(0)
     found = []
-    for height in (16, 24, 36, 54):
+    for height in (12, 16, 24, 36):
         small = Image.fromarray(rng.integers(0, 256, (height, height // 2), dtype=np.uint8))
         grey = np.asarray(small.resize((64, 128), Image.Resampling.BICUBIC))
-        found.append(measured(np.repeat(grey[None, :, :, None], 3, axis=3), "eff_h")[0] / height)
-    assert 1 < min(found) < max(found) < 2
+        found.append(measured(np.repeat(grey[None, :, :, None], 3, axis=3), "eff_h")[0])
+        assert found[-1] > height
+    assert found == sorted(found)
 
 
 def test_less_light_lowers_lightness_and_movement_turns_gradients_one_way(people):
