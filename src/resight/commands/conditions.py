@@ -9,6 +9,7 @@ import numpy as np
 
 from resight.commands.progress import bar
 from resight.data.images import is_picture
+from resight.data.labels import LIP20, LabelSet
 from resight.diagnose.conditions import ISSUE, THRESHOLDS, Parse, measure, read_thresholds
 from resight.diagnose.tables import condition_table, write_table
 from resight.errors import DatasetNotFound
@@ -40,11 +41,17 @@ def conditions(config: ConditionsOf) -> int:
     if not paths:
         seen = "holds no pictures" if config.crops.is_dir() else "is no folder"
         raise DatasetNotFound(f"{config.crops} {seen}; pass a folder of crops.")
-    parse = None if config.parser is None else open_parser(config.parser)
+    parse, labels = open_parser(config.parser)
     files = [path.relative_to(config.crops).as_posix() for path in paths]
     with bar("measuring", total=len(paths)) as told:
         found = measure(
-            paths, files=files, parse=parse, parser=config.parser or "prior", thresholds=thresholds, told=told
+            paths,
+            files=files,
+            parse=parse,
+            label_set=labels,
+            parser=config.parser or "prior",
+            thresholds=thresholds,
+            told=told,
         )
     write_table(config.out, condition_table(found), parquet=config.parquet)
     unreadable = int((~found.readable).sum())
@@ -57,9 +64,11 @@ def conditions(config: ConditionsOf) -> int:
     return 1 if unreadable else 0
 
 
-def open_parser(name: str) -> Parse:
-    """Load a parser as a function from crops to maps."""
+def open_parser(name: str | None) -> tuple[Parse | None, LabelSet]:
+    """Load a parser as a function from crops to maps, with the classes of its maps; None is no parser."""
+    if name is None:
+        return None, LIP20
     from resight.parsing import load_parser
 
     model = load_parser(name)
-    return model.parse
+    return model.parse, model.labels

@@ -111,6 +111,22 @@ COMMANDS: Final[dict[str, Command]] = {
         ("x",),
         ("resight report sample --out report.html", "resight report features.npz --out report.html --blur-heads"),
     ),
+    "diagnose": Command(
+        "resight.commands.diagnose:Diagnose:diagnose",
+        "Say what a search lost and why, by cause, with proof.",
+        ("x",),
+        (
+            "resight diagnose sample --out diagnosis",
+            "resight diagnose features.npz --images ~/market1501 --out diagnosis",
+            "resight diagnose --compare diagnosis_a diagnosis_b",
+        ),
+    ),
+    "conditions": Command(
+        "resight.commands.conditions:ConditionsOf:conditions",
+        "Measure light, detail, people, occlusion and truncation of any folder of crops.",
+        ("crops",),
+        ("resight conditions crops --out conditions.csv",),
+    ),
     "recipes": Command(
         "resight.commands.recipes:Recipes:recipes",
         "List the shipped recipes, or print one to start your own from.",

@@ -76,7 +76,8 @@ def clean_twins(features: Features, marks: Marks) -> CleanTwins:
     twin = np.full(int(group.max()) + 1, -1)
     order = clean[np.argsort(group[count:][clean], kind="stable")]
     numbers, starts = np.unique(group[count:][order], return_index=True)
-    for number, rows in zip(numbers, np.split(order, starts[1:]), strict=True):
+    groups = np.split(order, starts[1:]) if len(order) else []
+    for number, rows in zip(numbers, groups, strict=True):
         mean = values[rows].mean(0)
         twin[number] = rows[int((values[rows] @ mean).argmax())]
     of_gallery = twin[group[count:]]

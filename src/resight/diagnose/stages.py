@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from resight.data.cache import cache_folder, fingerprint
 from resight.data.files import write_beside
+from resight.data.labels import LIP20, LabelSet
 from resight.diagnose.conditions import Conditions, Parse, Thresholds, measure, score_conditions
 from resight.diagnose.marks import Likeness, Marks
 from resight.search.features import Features
@@ -34,6 +35,7 @@ def measured(
     files: Sequence[str],
     thresholds: Thresholds,
     parse: Parse | None = None,
+    label_set: LabelSet = LIP20,
     parser: str = "prior",
     told: Callable[[int], None] | None = None,
 ) -> Conditions:
@@ -45,9 +47,11 @@ def measured(
     absent = len(paths) - len(there)
     kept = cache_folder() / f"signals-{fingerprint(there, 'signals 1', parser, absent, tuple(map(str, paths)))}.npz"
     if not kept.exists():
-        found = measure(paths, files=files, parse=parse, parser=parser, thresholds=thresholds, told=told)
-        arrays = {"readable": found.readable, "clothes": found.clothes, "background": found.background}
-        arrays |= {f"signal {name}": values for name, values in found.signals.items()}
+        found = measure(
+            paths, files=files, parse=parse, label_set=label_set, parser=parser, thresholds=thresholds, told=told
+        )
+        arrays: dict[str, Any] = {f"signal {name}": values for name, values in found.signals.items()}
+        arrays |= {"readable": found.readable, "clothes": found.clothes, "background": found.background}
         with write_beside(kept) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
         return found
