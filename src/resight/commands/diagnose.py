@@ -214,18 +214,18 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 def _print(console: Console, config: Diagnose, found: _Found) -> None:
     loss, rest = found.ledger.loss, found.split.unexplained
     console.print(sentence(found.ledger, found.split), markup=False)
-    table = _table("cause", "loss", "95 %", "twins ΔAP", "95 %", "oracle", "grade")
+    table = _table("cause", "loss", "95 %", "twins", "95 %", "oracle", "grade")
     for one in found.verdicts:
         mine = [share for share in found.split.shares if share.cause == one.cause]
-        ends = f"{sum(s.low for s in mine):.1%} - {sum(s.high for s in mine):.1%}" if mine else ""
-        oracle = "" if one.oracle is None or not one.oracle.swapped else f"{one.oracle.over_sham:+.1%}"
-        table.add_row(one.cause, f"{one.loss:.1%}", ends, *_twin(one.on_queries), oracle, one.grade)
-    table.add_row("unexplained", f"{rest.loss:.1%}", f"{rest.low:.1%} - {rest.high:.1%}", "", "", "", "")
+        ends = _ends(sum(share.low for share in mine), sum(share.high for share in mine)) if mine else ""
+        oracle = "" if one.oracle is None or not one.oracle.swapped else f"{one.oracle.over_sham * 100:+.1f}"
+        table.add_row(one.cause, f"{one.loss * 100:.1f}", ends, *_twin(one.on_queries), oracle, one.grade)
+    table.add_row("unexplained", f"{rest.loss * 100:.1f}", _ends(rest.low, rest.high), "", "", "", "")
     console.print(table)
     check = sum(one.loss for one in found.split.shares) + rest.loss - loss
     console.print(f"Check: causes and unexplained sum to {loss:.4f}, off by {abs(check):.0e}.")
     console.print(
-        "twins: AP of a person's pictures in one camera with the cause, less without "
+        "In points of mAP. twins: AP of a person's pictures in one camera with the cause, less without "
         f"(at least {FEWEST_GROUPS} groups); oracle: mAP won by clean twins, over a sham."
     )
     console.print("Grades: " + "; ".join(f"{grade} {words}" for grade, words in GRADES.items() if grade) + ".")
@@ -253,8 +253,12 @@ def _twin(twins: Twins | None) -> tuple[str, str]:
     if twins is None:
         return "", ""
     if not twins.estimable:
-        return "not estimable", f"{twins.groups} groups"
-    return f"{twins.difference:+.1%}", f"{twins.low:+.1%} … {twins.high:+.1%}"
+        return "", "not estimable"
+    return f"{twins.difference * 100:+.1f}", f"{twins.low * 100:+.1f} … {twins.high * 100:+.1f}"
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{low * 100:.1f} - {high * 100:.1f}"
 
 
 def _compare(folders: tuple[Path, ...], console: Console) -> int:

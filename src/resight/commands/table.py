@@ -127,6 +127,12 @@ COMMANDS: Final[dict[str, Command]] = {
         ("crops",),
         ("resight conditions crops --out conditions.csv",),
     ),
+    "strips": Command(
+        "resight.commands.strips:Strips:strips",
+        "Read rank strips that other tools have painted, and measure their queries.",
+        ("folder",),
+        ("resight strips old_strips --out strips",),
+    ),
     "recipes": Command(
         "resight.commands.recipes:Recipes:recipes",
         "List the shipped recipes, or print one to start your own from.",
