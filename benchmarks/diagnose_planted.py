@@ -22,7 +22,6 @@ from measuring import RESULTS
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from planted import NAMES, planted
-
 from resight.diagnose.causes import split_loss
 from resight.diagnose.grades import Verdict, grade_causes
 from resight.diagnose.ledger import ledger_of

@@ -145,7 +145,7 @@ class _Sorter:
                 full = self.query_code[row.query] * len(self.picture_patterns) * self.unlike_size + one
                 keys.append(full * width + seen)
                 exposures.append(there[seen] * (some.sum() / len(row.matches)))
-                losses.append(lost[seen])
+                losses.append(lost[seen].astype(np.float64))  # counts of nothing are whole numbers
                 persons.append(np.full(len(seen), self.matching.query_person[row.query]))
         if answered == 0:
             raise BadFeatures("No query has a true match that counts: there is no loss to explain.")
