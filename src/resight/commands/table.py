@@ -127,6 +127,12 @@ COMMANDS: Final[dict[str, Command]] = {
         ("crops",),
         ("resight conditions crops --out conditions.csv",),
     ),
+    "dose": Command(
+        "resight.commands.dose:Dose:dose",
+        "Spoil queries step by step (light, detail, covers, cuts) and see what each step costs.",
+        ("dataset",),
+        ("resight dose sample --conditions low_light low_res --out dose.csv",),
+    ),
     "strips": Command(
         "resight.commands.strips:Strips:strips",
         "Read rank strips that other tools have painted, and measure their queries.",
