@@ -24,10 +24,16 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    return write_market(tmp_path_factory.mktemp("drawn"), ToyCounts(train_persons=0, persons=16, cameras=3), seed=3)
+
+
 @pytest.fixture
-def toy(tmp_path):
+def toy(drawn, tmp_path):
     """A toy set and features of it: small pictures as they are."""
-    root = write_market(tmp_path / "toy", ToyCounts(train_persons=0, persons=16, cameras=3), seed=3)
+    root = tmp_path / "toy"
+    shutil.copytree(drawn, root)
     sides = []
     for folder in ("query", "bounding_box_test"):
         paths = sorted((root / folder).glob("*.jpg"))

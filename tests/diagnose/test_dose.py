@@ -35,7 +35,7 @@ def search():
 
 @pytest.mark.parametrize("condition", COURSES)
 def test_level_0_is_the_pictures_own_bytes_and_no_level_changes_them(search, condition):
-    _, query, _ = search
+    query = search[1][:3]
     before = [one.tobytes() for one in query]
     course = COURSES[condition]
     assert [one.tobytes() for one in spoilt(query, course, course.levels[0], seed=0)] == before
@@ -49,8 +49,8 @@ def test_a_seed_draws_the_same_whoever_else_is_there(search, condition):
     _, query, _ = search
     course = COURSES[condition]
     level = course.levels[-1]
-    all_of_them = list(spoilt(query, course, level, seed=5))
-    for one, other in zip(all_of_them, spoilt(query[:3], course, level, seed=5), strict=False):
+    all_of_them = list(spoilt(query[:4], course, level, seed=5))
+    for one, other in zip(all_of_them, spoilt(query[:2], course, level, seed=5), strict=False):
         np.testing.assert_array_equal(one, other)
 
 
