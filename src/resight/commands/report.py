@@ -160,7 +160,7 @@ def _open(config: Report) -> _Source:
         raise DatasetNotFound(f"--images names {config.images}, which is no folder; name the data set's folder.")
     if path.suffix == ".npz" or (path.is_file() and path.suffix != ".csv"):
         features = load_features(path)
-        beside = tuple(folder for folder in (_stored_root(path), path.parent) if folder is not None)
+        beside = tuple(folder for folder in (stored_root(path), path.parent) if folder is not None)
         return _Source(
             features, path.name, "not named in the file", beside if config.images is None else (config.images,)
         )
@@ -177,7 +177,7 @@ def _open(config: Report) -> _Source:
     return _Source(features, name, config.model or DEFAULT_MODEL, (reid_set.root,))
 
 
-def _stored_root(path: Path) -> Path | None:
+def stored_root(path: Path) -> Path | None:
     """Read the folder that a features file says its names are relative to, if it says so."""
     try:
         with np.load(path, allow_pickle=False) as arrays:

@@ -132,6 +132,34 @@ COMMANDS: Final[dict[str, Command]] = {
         ("x",),
         ("resight report sample --out report.html", "resight report features.npz --out report.html --blur-heads"),
     ),
+    "diagnose": Command(
+        "resight.commands.diagnose:Diagnose:diagnose",
+        "Say what a search lost and why, by cause, with proof.",
+        ("x",),
+        (
+            "resight diagnose sample --out diagnosis",
+            "resight diagnose features.npz --images ~/market1501 --out diagnosis",
+            "resight diagnose --compare diagnosis_a diagnosis_b",
+        ),
+    ),
+    "conditions": Command(
+        "resight.commands.conditions:ConditionsOf:conditions",
+        "Measure light, detail, people, occlusion and truncation of any folder of crops.",
+        ("crops",),
+        ("resight conditions crops --out conditions.csv",),
+    ),
+    "dose": Command(
+        "resight.commands.dose:Dose:dose",
+        "Spoil queries step by step (light, detail, covers, cuts) and see what each step costs.",
+        ("dataset",),
+        ("resight dose sample --conditions low_light low_res --out dose.csv",),
+    ),
+    "strips": Command(
+        "resight.commands.strips:Strips:strips",
+        "Read rank strips that other tools have painted, and measure their queries.",
+        ("folder",),
+        ("resight strips old_strips --out strips",),
+    ),
     "recipes": Command(
         "resight.commands.recipes:Recipes:recipes",
         "List the shipped recipes, or print one to start your own from.",

@@ -32,8 +32,8 @@ FULL_WELL: Final = 6_000.0
 """Electrons of a white pixel of a small camera."""
 
 
-def to_linear(picture: Picture) -> Light:
-    """Grey levels 0..255 (sRGB) as linear light 0..1."""
+def to_linear(picture: UInt8[np.ndarray, "*S 3"]) -> Float[np.ndarray, "*S 3"]:
+    """Grey levels 0..255 (sRGB), of one picture or of many, as linear light 0..1."""
     return np.asarray(_LINEAR[picture])
 
 

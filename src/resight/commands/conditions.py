@@ -1,0 +1,74 @@
+"""`resight conditions`: what any folder of crops looks like, one row a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from resight.commands.progress import bar
+from resight.data.images import is_picture
+from resight.data.labels import LIP20, LabelSet
+from resight.diagnose.conditions import ISSUE, THRESHOLDS, Parse, measure, read_thresholds
+from resight.diagnose.tables import condition_table, write_table
+from resight.errors import DatasetNotFound
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConditionsOf:
+    """Measure light, detail, people, occlusion and truncation of crops; scores in 0..1, higher is more.
+
+    Signals stand beside the scores with their own units. What needs a parser's map is an empty cell without --parser.
+    """
+
+    crops: Path
+    """A folder of crops; those in its folders are measured too."""
+    out: Path = Path("conditions.csv")
+    """The table to write."""
+    parser: str | None = None
+    """A parser's shipped name, run folder or weights file, for masks and what needs them."""
+    thresholds: Path = THRESHOLDS
+    """A TOML file that says when a condition counts as present."""
+    parquet: bool = False
+    """Also write the table as Parquet (extra `tables`)."""
+
+
+def conditions(config: ConditionsOf) -> int:
+    """Write the table; says what was found, and 1 when a picture could not be read."""
+    thresholds = read_thresholds(config.thresholds)
+    paths = sorted(path for path in config.crops.rglob("*") if is_picture(path)) if config.crops.is_dir() else []
+    if not paths:
+        seen = "holds no pictures" if config.crops.is_dir() else "is no folder"
+        raise DatasetNotFound(f"{config.crops} {seen}; pass a folder of crops.")
+    parse, labels = open_parser(config.parser)
+    files = [path.relative_to(config.crops).as_posix() for path in paths]
+    with bar("measuring", total=len(paths)) as told:
+        found = measure(
+            paths,
+            files=files,
+            parse=parse,
+            label_set=labels,
+            parser=config.parser or "prior",
+            thresholds=thresholds,
+            told=told,
+        )
+    write_table(config.out, condition_table(found), parquet=config.parquet)
+    unreadable = int((~found.readable).sum())
+    for name in ISSUE:
+        unknown = np.isnan(found.scores[name]).all()
+        print(f"{name}: {'not measured (needs --parser)' if unknown else f'{int(found.present(name).sum()):,}'}")
+    print(f"{len(paths):,} pictures: {config.out.with_suffix('.csv')}")
+    if unreadable:
+        print(f"{unreadable} could not be read: their cells are empty.")
+    return 1 if unreadable else 0
+
+
+def open_parser(name: str | None) -> tuple[Parse | None, LabelSet]:
+    """Load a parser as a function from crops to maps, with the classes of its maps; None is no parser."""
+    if name is None:
+        return None, LIP20
+    from resight.parsing import load_parser
+
+    model = load_parser(name)
+    return model.parse, model.labels

@@ -1,0 +1,129 @@
+"""`resight dose`: what darkness, lost detail, covers and the like cost a model, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resight.commands.datasets import SetOptions
+from resight.commands.progress import bar
+from resight.data.images import read_picture, resize
+from resight.diagnose.dose import COURSES, Curve, Setting, dose_curve
+from resight.diagnose.tables import Table, write_table
+from resight.errors import BadRecipe, UnknownName
+from resight.evaluate.protocols import ProtocolName
+from resight.evaluate.statistics import check_chance
+
+if TYPE_CHECKING:
+    from resight.model import Model
+
+BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dose(SetOptions):
+    """Spoil pictures of a data set level by level and score each level: a curve a condition, with intervals.
+
+    Queries are drawn by --queries; those without a true match are in no score. Level 0 is the picture as it is.
+    """
+
+    dataset: str
+    """A data set's folder or the word `sample`."""
+    out: Path = Path("dose.csv")
+    """The table to write."""
+    model: str | None = None
+    """A shipped name, a run folder or a weights file; left out, the default model."""
+    conditions: tuple[str, ...] = ("all",)
+    """Conditions by name, or `all`."""
+    setting: Setting = "query"
+    """What is spoilt: the queries, the gallery pictures of their persons, or both."""
+    queries: int = 500
+    """Queries, drawn at random; 0 takes all."""
+    protocol: ProtocolName = "market"
+    """Which gallery pictures a query must ignore."""
+    resamples: int = 2000
+    """Bootstrap resamples behind each interval."""
+    seed: int = 0
+    """Seed of draws and resamples."""
+
+
+def dose(config: Dose) -> int:
+    """Write the table and print the curves."""
+    from resight.commands.embed import embed_sides, open_model
+
+    check_chance(seed=config.seed, resamples=config.resamples)
+    names = tuple(COURSES) if config.conditions == ("all",) else config.conditions
+    for name in names:
+        if name not in COURSES:
+            raise UnknownName("condition", name, COURSES)
+    if config.queries < 0:
+        raise BadRecipe(f"--queries is {config.queries}; give a number of queries, or 0 for all.")
+    reid_set = config.reid_set(config.dataset)
+    query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
+    if config.queries and config.queries < len(query):
+        drawn = np.random.default_rng(config.seed).permutation(len(query))[: config.queries]
+        query = [query[row] for row in sorted(drawn.tolist())]
+    model = open_model(config.model)
+    features = embed_sides(query, gallery, model, root=reid_set.root)
+    rows = np.flatnonzero(np.isin(features.gallery.persons, features.query.persons))
+    asked = [read_picture(crop.path) for crop in query] if config.setting != "gallery" else []
+    searched = [read_picture(gallery[row].path) for row in rows.tolist()] if config.setting != "query" else []
+    curves = []
+    with bar("levels", total=sum(len(COURSES[name].levels) - 1 for name in names)) as told:
+        for name in names:
+            curve = dose_curve(
+                name,
+                features,
+                embed=lambda pictures: _embed(model, pictures),
+                query=asked,
+                gallery=searched,
+                rows=rows,
+                setting=config.setting,
+                protocol=config.protocol,
+                seed=config.seed,
+                resamples=config.resamples,
+                told=told,
+            )
+            curves.append(curve)
+            _print(curve)
+    write_table(config.out, _rows(curves))
+    print(f"{len(query):,} queries: {config.out.with_suffix('.csv')}")
+    return 0
+
+
+def _embed(model: Model, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Embed pictures of any size, a batch at a time."""
+    high, wide = model.settings.height, model.settings.width
+    found = []
+    for start in range(0, len(pictures), BATCH):
+        some = [resize(one, high, wide) for one in pictures[start : start + BATCH]]
+        found.append(model.embed_pictures(some))
+    return np.concatenate(found)
+
+
+def _rows(curves: Sequence[Curve]) -> Table:
+    points = [(curve, point) for curve in curves for point in curve.points]
+    return {
+        "condition": [curve.condition for curve, _ in points],
+        "setting": [curve.setting for curve, _ in points],
+        "unit": [COURSES[curve.condition].unit for curve, _ in points],
+        **{
+            name: [getattr(point, name) for _, point in points]
+            for name in ("level", "mean_ap", "difference", "low", "high")
+        },
+        "d50": [curve.half for curve, _ in points],
+    }
+
+
+def _print(curve: Curve) -> None:
+    print(f"{curve.condition} ({COURSES[curve.condition].unit}), spoilt: {curve.setting}")
+    for one in curve.points:
+        print(f"  {one.level:>5g}  mAP {one.mean_ap:6.1%}  {one.difference:+7.1%}  {one.low:+.1%} … {one.high:+.1%}")
+    print(
+        "  half of the mAP is never lost" if np.isnan(curve.half) else f"  half of the mAP is lost at {curve.half:.2g}"
+    )

@@ -1,0 +1,230 @@
+"""Conditions of pictures: signals, scores in 0..1 by one file of thresholds, and likenesses of pairs.
+
+Pictures are read once, measured in batches of equal size, at their own size. A parser is handed in as a function; it
+must not be the judged model. Without one the mask is a prior and what needs a map is NaN: not measured.
+Hidden: what the person's silhouette lacks, band by band from head to foot, beside the usual silhouette of the same set
+(the median over its pictures); bands lost at a border that cuts the person count as truncation, not as hidden.
+Proof: tests/diagnose/test_conditions.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy.typing import NDArray
+
+from resight.data.degrade import to_linear
+from resight.data.images import read_picture
+from resight.data.labels import LIP20, LabelSet
+from resight.diagnose.signals import SIGNALS, prepare, to_lab
+from resight.errors import BadPicture, BadRecipe, UnknownName
+
+THRESHOLDS: Final = Path(__file__).parent / "thresholds.toml"
+ISSUE: Final = ("low_light", "low_res", "multi_person", "occlusion", "truncation")
+"""Conditions that every table names first."""
+BATCH: Final = 64
+BANDS: Final = 16
+BINS: Final = 6
+"""Bins of each of L*, a*, b* in a colour histogram."""
+USUAL: Final = (0.19, 0.24, 0.3, 0.44, 0.5, 0.52, 0.52, 0.5, 0.46, 0.44, 0.4, 0.36, 0.34, 0.31, 0.3, 0.28)
+"""Share of the crop's width that a whole person covers, from head to foot, where a set is too small to say."""
+FEWEST: Final = 50
+
+
+class Seen(Protocol):
+    """What a parser says of one crop."""
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """Class of each pixel, at the crop's size."""
+        ...
+
+    @property
+    def second_share(self) -> float:
+        """Share of the crop that another person covers, 0..1; NaN where the parser does not say."""
+        ...
+
+
+Parse = Callable[[Sequence[NDArray[np.uint8]]], Sequence[Seen]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """How one signal speaks for a condition."""
+
+    signal: str
+    present: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When each condition counts as present."""
+
+    ramps: dict[str, tuple[Ramp, ...]]
+    version: str
+    """Twelve hex digits of the file: a table is only comparable with another of the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Measurements of N pictures; NaN where a signal is not measured."""
+
+    files: tuple[str, ...]
+    signals: dict[str, Float[np.ndarray, " N"]]
+    scores: dict[str, Float[np.ndarray, " N"]]
+    """0..1 by condition, higher is more; 0.5 is the threshold."""
+    readable: Bool[np.ndarray, " N"]
+    mask: str
+    """Where masks come from: `prior`, or what the parser is called."""
+    thresholds: Thresholds
+    clothes: Float[np.ndarray, "N E"]
+    """Square roots of the colour histogram inside the person: products of two are their likeness, 0..1."""
+    background: Float[np.ndarray, "N E"]
+
+    def present(self, name: str) -> Bool[np.ndarray, " N"]:
+        """Pictures that show a condition; what is not measured does not."""
+        return np.asarray(np.nan_to_num(self.scores[name], nan=0.0) >= 0.5)
+
+
+def read_thresholds(path: Path = THRESHOLDS) -> Thresholds:
+    """Read a file of thresholds; raises BadRecipe, or UnknownName for a signal that there is not."""
+    known = [*(one.name for one in SIGNALS), "hidden_frac"]
+    try:
+        text = path.read_bytes()
+        content: dict[str, dict[str, Any]] = tomllib.loads(text.decode())
+        ramps = {}
+        for name, rows in content.items():
+            mine = {signal: row for signal, row in rows.items() if signal != "about"}
+            for signal in mine:
+                if signal not in known:
+                    raise UnknownName("signal", signal, known)
+            ramps[name] = tuple(Ramp(one, float(row["present"]), float(row["spread"])) for one, row in mine.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadRecipe(f"{path} is no file of thresholds ({error}); start from {THRESHOLDS}.") from error
+    missing = [name for name in ISSUE if not ramps.get(name)]
+    flat = [one.signal for some in ramps.values() for one in some if one.spread == 0]
+    if missing or flat:
+        raise BadRecipe(f"{path} lacks {', '.join(missing) or 'nothing'}; spreads of 0: {', '.join(flat) or 'none'}.")
+    return Thresholds(ramps, hashlib.sha256(text).hexdigest()[:12])
+
+
+def measure(
+    paths: Sequence[Path],
+    *,
+    files: Sequence[str] | None = None,
+    parse: Parse | None = None,
+    label_set: LabelSet = LIP20,
+    parser: str = "parser",
+    thresholds: Thresholds | None = None,
+    told: Callable[[int], None] | None = None,
+) -> Conditions:
+    """Measure pictures; unreadable ones are NaN throughout and marked. `told(n)` is called as pictures are done."""
+    thresholds = thresholds or read_thresholds()
+    count = len(paths)
+    signals = {one.name: np.full(count, np.nan) for one in SIGNALS}
+    readable = np.zeros(count, np.bool_)
+    widths = np.full((count, BANDS), np.nan)
+    clothes, background = np.zeros((2, count, BINS**3), np.float32)
+    for rows, pixels in _batches(paths, told):
+        seen = None if parse is None else parse(list(pixels))
+        labels = None if seen is None else np.stack([one.labels for one in seen])
+        second = None if seen is None else np.array([one.second_share for one in seen], np.float64)
+        crops = prepare(np.stack(pixels), labels, label_set, second)
+        readable[rows] = True
+        for one in SIGNALS:
+            signals[one.name][rows] = one.measure(crops)
+        if labels is not None:
+            widths[rows] = band_widths(labels)
+        clothes[rows], background[rows] = (root_histograms(crops.pixels, where) for where in (crops.mask, ~crops.mask))
+    signals["hidden_frac"] = hidden_share(widths, signals)
+    signals["visible_frac"] = 1 - signals["hidden_frac"]
+    names = tuple(str(path) for path in paths) if files is None else tuple(files)
+    scores = score_conditions(signals, thresholds)
+    mask = "prior" if parse is None else parser
+    return Conditions(names, signals, scores, readable, mask, thresholds, clothes, background)
+
+
+def score_conditions(
+    signals: dict[str, Float[np.ndarray, " N"]], thresholds: Thresholds
+) -> dict[str, Float[np.ndarray, " N"]]:
+    """Turn signals into scores in 0..1; a condition one of whose signals is not measured is NaN."""
+    found = {}
+    for name, ramps in thresholds.ramps.items():
+        z = np.mean([(signals[one.signal] - one.present) / one.spread for one in ramps], axis=0)
+        found[name] = 1 / (1 + np.exp(-np.clip(z, -30, 30)))
+    return found
+
+
+def band_widths(labels: UInt8[np.ndarray, "N H W"]) -> Float[np.ndarray, "N 16"]:
+    """Share of the crop's width that the person covers, in bands from top to bottom."""
+    person = (labels > 0).mean(2)
+    edges = np.linspace(0, labels.shape[1], BANDS + 1).round().astype(np.int64)
+    ends = np.maximum(edges[1:], edges[:-1] + 1)
+    return np.stack([person[:, a:b].mean(1) for a, b in zip(edges[:-1], ends, strict=True)], axis=1)
+
+
+def hidden_share(
+    widths: Float[np.ndarray, "N 16"], signals: dict[str, Float[np.ndarray, " N"]]
+) -> Float[np.ndarray, " N"]:
+    """Share of the usual silhouette that is not seen, 0..1, truncation left out; NaN without maps."""
+    known = ~np.isnan(widths).any(1)
+    usual = np.median(widths[known], axis=0) if known.sum() >= FEWEST else np.array(USUAL)
+    usual = np.maximum(usual, 1e-3)
+    missing = np.clip(1 - widths / usual, 0, 1) * usual
+    bands = np.arange(BANDS)
+    below = bands >= (BANDS * 3) // 4
+    cut = np.nan_to_num(signals["cut_bottom"])[:, None] * below + np.nan_to_num(signals["cut_top"])[:, None] * ~below
+    return np.where(known, (missing * (1 - np.clip(cut, 0, 1))).sum(1) / usual.sum(), np.nan)
+
+
+def root_histograms(pixels: UInt8[np.ndarray, "N H W 3"], where: Bool[np.ndarray, "N H W"]) -> Float[np.ndarray, "N E"]:
+    """Square roots of colour histograms in CIE Lab, 6 × 6 × 6 bins, inside a mask; zeros where it is empty."""
+    coarse = (pixels >> 3).astype(np.int64)
+    bins = _bins()[coarse[..., 0] << 10 | coarse[..., 1] << 5 | coarse[..., 2]]
+    each = np.broadcast_to(np.arange(len(pixels))[:, None, None], where.shape)
+    size = BINS**3
+    counts = np.bincount((each * size + bins)[where], minlength=len(pixels) * size).reshape(len(pixels), size)
+    total = counts.sum(1, keepdims=True)
+    return np.asarray(np.sqrt(counts / np.maximum(total, 1)), np.float32)
+
+
+@functools.cache
+def _bins() -> NDArray[np.int64]:
+    """Bin of each colour of 5 bits a channel."""
+    levels = (np.arange(32) * 8 + 4).astype(np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(1, -1, 3)
+    lab = to_lab(to_linear(colours))[0]
+    places = np.stack([lab[:, 0] / 100, (lab[:, 1] + 60) / 120, (lab[:, 2] + 60) / 120], axis=1)
+    place = np.clip((places * BINS).astype(np.int64), 0, BINS - 1)
+    return np.asarray((place[:, 0] * BINS + place[:, 1]) * BINS + place[:, 2])
+
+
+def _batches(
+    paths: Sequence[Path], told: Callable[[int], None] | None
+) -> Iterator[tuple[list[int], list[NDArray[np.uint8]]]]:
+    """Read pictures in order and yield those of equal size together."""
+    waiting: dict[tuple[int, ...], tuple[list[int], list[NDArray[np.uint8]]]] = {}
+    for row, path in enumerate(paths):
+        try:
+            pixels = read_picture(path)
+        except BadPicture:
+            pixels = None
+        if told:
+            told(1)
+        if pixels is None:
+            continue
+        rows, some = waiting.setdefault(pixels.shape, ([], []))
+        rows.append(row)
+        some.append(pixels)
+        if len(rows) == BATCH:
+            yield waiting.pop(pixels.shape)
+    yield from waiting.values()

@@ -1,0 +1,223 @@
+"""What may be to blame: conditions of pictures and likenesses of pairs, met with the ledger in one pass over the rows.
+
+A triple (query, true match, wrong picture) falls into one cell by the conditions that its three pictures and two pairs
+show. Cells with their exposure (how many triples there are, lost or not) and loss are all that a model of causes needs,
+so neither triples nor distances are kept.
+Proof: tests/diagnose/test_marks.py lists all triples of small searches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from resight.diagnose.ledger import Row, rows_of, searched
+from resight.errors import BadFeatures
+from resight.evaluate.protocols import ProtocolName
+from resight.search.features import Features
+
+Where = Literal["query", "match", "wrong", "pair"]
+WHERE: Final[tuple[Where, ...]] = ("query", "match", "wrong", "pair")
+"""Which picture of a triple shows a condition; `pair`: query and wrong picture, or query and true match, together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike two pictures are in one respect: the product of two descriptors, larger is more alike."""
+
+    cause: str
+    """What makes a wrong picture tempting when it is alike."""
+    query: Float[np.ndarray, "Q E"]
+    gallery: Float[np.ndarray, "G E"]
+    levels: tuple[float, ...]
+    """Rising; each one passed is a condition of its own."""
+    unlike: str | None = None
+    """What it is called when a true match is less alike than `least`."""
+    least: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Conditions of all pictures, K of them, and likenesses of pairs."""
+
+    causes: tuple[str, ...]
+    query: Bool[np.ndarray, "Q K"]
+    gallery: Bool[np.ndarray, "G K"]
+    likenesses: tuple[Likeness, ...] = ()
+
+    def with_shams(self, *, count: int, share: float, rng: np.random.Generator) -> Marks:
+        """Add conditions that are drawn at random and can be to blame for nothing: `sham 1` and so on."""
+        query, gallery = (rng.random((len(side), count)) < share for side in (self.query, self.gallery))
+        names = tuple(f"sham {number}" for number in range(1, count + 1))
+        return Marks(
+            self.causes + names, np.hstack([self.query, query]), np.hstack([self.gallery, gallery]), self.likenesses
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One column of the model: a cause where it may sit, at a level of likeness."""
+
+    cause: str
+    where: Where
+    level: float | None = None
+    """Of a likeness between query and wrong picture; None for everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Triples by the conditions they show: N cells of a query person, U different patterns, F factors."""
+
+    factors: tuple[Factor, ...]
+    patterns: Bool[np.ndarray, "U F"]
+    pattern: Int[np.ndarray, " N"]
+    person: Int[np.ndarray, " N"]
+    """Number of the query's person."""
+    exposure: Float[np.ndarray, " N"]
+    """Triples in the cell, each counted 1 / (true matches of its query)."""
+    loss: Float[np.ndarray, " N"]
+    """In AP of single queries: sums to answered · (1 - mAP)."""
+    wrong_patterns: Bool[np.ndarray, "V F"]
+    """The same by wrong picture alone, for what its own conditions do: M rows, V patterns."""
+    wrong_pattern: Int[np.ndarray, " M"]
+    wrong_person: Int[np.ndarray, " M"]
+    wrong_exposure: Float[np.ndarray, " M"]
+    wrong_loss: Float[np.ndarray, " M"]
+    answered: int
+
+    @property
+    def total(self) -> float:
+        """1 - mAP."""
+        return float(self.loss.sum()) / self.answered
+
+
+def cells_of(features: Features, marks: Marks, *, protocol: ProtocolName = "market") -> Cells:
+    """Sort all triples of a search into cells; raises BadFeatures where marks and features differ in length."""
+    for name, given, there in (
+        ("query", marks.query, features.query),
+        ("gallery", marks.gallery, features.gallery),
+    ):
+        if len(given) != len(there.persons):
+            raise BadFeatures(f"{len(given)} {name} pictures have conditions, but {len(there.persons)} have features.")
+    pooled = searched(features, protocol)[0]
+    if pooled is not features:
+        raise BadFeatures(f"`{protocol}` pools queries, whose conditions would mix: use another protocol.")
+    return _Sorter(features, marks, protocol).cells()
+
+
+class _Sorter:
+    """One pass over the rows of a search. Codes are numbers of patterns: of queries, of gallery pictures, of pairs."""
+
+    def __init__(self, features: Features, marks: Marks, protocol: ProtocolName) -> None:
+        self.features, self.marks = features, marks
+        self.matching = searched(features, protocol)[1]
+        self.query_patterns, self.query_code = _codes(marks.query)
+        self.picture_patterns, code = _codes(marks.gallery[self.matching.counted])
+        self.picture_code = code
+        self.descriptors = [one.gallery[self.matching.counted].T.astype(np.float32) for one in marks.likenesses]
+        self.pair_size = int(np.prod([len(one.levels) + 1 for one in marks.likenesses], dtype=np.int64))
+        self.unlike_size = 1 << len(marks.likenesses)
+
+    def cells(self) -> Cells:
+        """Walk over all rows."""
+        pictures, width = len(self.matching.counted), len(self.picture_patterns) * self.pair_size
+        wrong_exposure, wrong_loss = np.zeros((2, pictures * self.pair_size))
+        keys, exposures, losses, persons = [], [], [], []
+        answered = 0
+        for row in rows_of(self.features, self.matching):
+            answered += 1
+            pair, unlike = self._pairs(row)
+            code = self.picture_code * self.pair_size + pair
+            counted = np.ones(pictures, np.bool_)
+            counted[row.skipped] = False
+            there = np.bincount(code[counted], minlength=width)
+            place = np.arange(pictures) * self.pair_size + pair
+            wrong_exposure[place[counted]] += 1
+            wrong_loss[place[row.wrong]] += row.costs()
+            match_code = self.picture_code[row.matches] * self.unlike_size + unlike
+            seen = np.flatnonzero(there)
+            for one in np.unique(match_code):
+                some = match_code == one
+                lost = np.bincount(code[row.wrong], row.costs(some), minlength=width)
+                full = self.query_code[row.query] * len(self.picture_patterns) * self.unlike_size + one
+                keys.append(full * width + seen)
+                exposures.append(there[seen] * (some.sum() / len(row.matches)))
+                losses.append(lost[seen].astype(np.float64))  # counts of nothing are whole numbers
+                persons.append(np.full(len(seen), self.matching.query_person[row.query]))
+        if answered == 0:
+            raise BadFeatures("No query has a true match that counts: there is no loss to explain.")
+        numbers, pattern = np.unique(np.concatenate(keys), return_inverse=True)
+        shown = np.flatnonzero(wrong_exposure)
+        wrong = self.picture_code[shown // self.pair_size] * self.pair_size + shown % self.pair_size
+        wrong_numbers, wrong_pattern = np.unique(wrong, return_inverse=True)
+        return Cells(
+            factors=self._factors(),
+            patterns=self._patterns(numbers),
+            pattern=pattern,
+            person=np.concatenate(persons),
+            exposure=np.concatenate(exposures),
+            loss=np.concatenate(losses),
+            wrong_patterns=self._wrong_patterns(wrong_numbers),
+            wrong_pattern=wrong_pattern,
+            wrong_person=self.matching.person[shown // self.pair_size],
+            wrong_exposure=wrong_exposure[shown],
+            wrong_loss=wrong_loss[shown],
+            answered=answered,
+        )
+
+    def _pairs(self, row: Row) -> tuple[Int[np.ndarray, " G"], Int[np.ndarray, " T"]]:
+        """Code of the levels that each gallery picture passes beside the query, and of how unlike the matches are."""
+        pair = np.zeros(len(self.picture_code), np.int64)
+        unlike = np.zeros(len(row.matches), np.int64)
+        for place, (one, gallery) in enumerate(zip(self.marks.likenesses, self.descriptors, strict=True)):
+            alike = one.query[row.query].astype(np.float32) @ gallery
+            pair = pair * (len(one.levels) + 1) + np.searchsorted(one.levels, alike, "right")
+            if one.unlike is not None:
+                unlike += (alike[row.matches] < one.least).astype(np.int64) << place
+        return pair, unlike
+
+    def _factors(self) -> tuple[Factor, ...]:
+        of_pictures = [Factor(cause, where) for where in WHERE[:3] for cause in self.marks.causes]
+        alike = [Factor(one.cause, "pair", level) for one in self.marks.likenesses for level in one.levels]
+        unlike = [Factor(one.unlike, "pair") for one in self.marks.likenesses if one.unlike is not None]
+        return (*of_pictures, *alike, *unlike)
+
+    def _patterns(self, numbers: Int[np.ndarray, " U"]) -> Bool[np.ndarray, "U F"]:
+        """Write out what the cell numbers say, in the order of the factors."""
+        width = len(self.picture_patterns) * self.pair_size
+        full, wrong = np.divmod(numbers, width)
+        query, match = np.divmod(full, len(self.picture_patterns) * self.unlike_size)
+        match, unlike = np.divmod(match, self.unlike_size)
+        bits = [
+            (unlike >> place & 1).astype(np.bool_)[:, None]
+            for place, one in enumerate(self.marks.likenesses)
+            if one.unlike is not None
+        ]
+        pictures = [self.query_patterns[query], self.picture_patterns[match]]
+        return np.hstack([*pictures, *self._of_wrong(wrong), *bits])
+
+    def _wrong_patterns(self, numbers: Int[np.ndarray, " V"]) -> Bool[np.ndarray, "V F"]:
+        found = self._of_wrong(numbers)
+        before = np.zeros((len(numbers), 2 * len(self.marks.causes)), np.bool_)
+        after = np.zeros((len(numbers), sum(one.unlike is not None for one in self.marks.likenesses)), np.bool_)
+        return np.hstack([before, *found, after])
+
+    def _of_wrong(self, numbers: Int[np.ndarray, " U"]) -> list[Bool[np.ndarray, "U _"]]:
+        """Conditions of the wrong picture, then the levels of likeness that it passes."""
+        picture, pair = np.divmod(numbers, self.pair_size)
+        levels: list[Bool[np.ndarray, "U _"]] = []
+        for one in reversed(self.marks.likenesses):
+            pair, passed = np.divmod(pair, len(one.levels) + 1)
+            levels.insert(0, passed[:, None] > np.arange(len(one.levels)))
+        return [self.picture_patterns[picture], *levels]
+
+
+def _codes(bits: Bool[np.ndarray, "N K"]) -> tuple[Bool[np.ndarray, "U K"], Int[np.ndarray, " N"]]:
+    """Different rows of conditions, and which of them each picture shows."""
+    if bits.shape[1] == 0:
+        return np.zeros((1, 0), np.bool_), np.zeros(len(bits), np.int64)
+    patterns, code = np.unique(bits, axis=0, return_inverse=True)
+    return patterns, code.reshape(-1)

@@ -1,0 +1,175 @@
+"""Tables of a diagnosis as CSV (and Parquet with the extra `tables`), and the record of how it was made.
+
+queries, images, matches, triples, cameras, persons: the ledger; shares, effects: the model of causes; causes: verdicts;
+steps: oracles in turn; label_fixes: suspects with an empty column for a decision. What is undefined is an empty cell.
+Proof: tests/commands/test_diagnose.py.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resight.data.files import write_beside
+from resight.diagnose.causes import Split
+from resight.diagnose.conditions import Conditions
+from resight.diagnose.grades import Verdict
+from resight.diagnose.ledger import Ledger
+from resight.diagnose.oracles import Step
+from resight.diagnose.splits import Suspects
+from resight.diagnose.twins import Twins
+from resight.errors import BadRecipe, MissingExtra
+
+Table = Mapping[str, Sequence[Any] | np.ndarray]
+
+
+def write_table(path: Path, table: Table, *, parquet: bool = False) -> None:
+    """Write one table, column by column, as CSV and where asked as Parquet beside it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table)
+    columns = [one.tolist() if isinstance(one, np.ndarray) else list(one) for one in table.values()]
+    writer.writerows([_cell(value) for value in row] for row in zip(*columns, strict=True))
+    with write_beside(path.with_suffix(".csv")) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8")
+    if parquet:
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError as error:
+            raise MissingExtra("Parquet files need pyarrow", extra="tables") from error
+        with write_beside(path.with_suffix(".parquet")) as partial:
+            pyarrow.parquet.write_table(pyarrow.table(dict(zip(table, columns, strict=True))), partial)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a CSV table of a diagnosis; raises BadRecipe where there is none."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError as error:
+        raise BadRecipe(
+            f"{path} cannot be read ({error.strerror}); pass a folder that `resight diagnose --out` wrote."
+        ) from error
+
+
+def ledger_tables(ledger: Ledger, ap: np.ndarray) -> dict[str, Table]:
+    """Loss by query, picture, match, triple, camera pair and person; each sums to 1 - mAP."""
+    query, gallery = ledger.features.query, ledger.features.gallery
+    per_match = np.bincount(ledger.match_query, minlength=len(query.persons))
+    as_match = np.bincount(ledger.match_row, ledger.by_match, minlength=len(gallery.persons))
+    first, second = np.indices(ledger.by_wrong_camera.shape)
+    heavy = ledger.heaviest
+    return {
+        "queries": {
+            "file": query.files,
+            "person": query.persons,
+            "camera": query.cameras,
+            "ap": ap,
+            "true_matches": per_match,
+            "loss": ledger.by_query,
+        },
+        "gallery": {
+            "file": gallery.files,
+            "person": gallery.persons,
+            "camera": gallery.cameras,
+            "loss_as_wrong": ledger.by_wrong,
+            "loss_as_match": as_match,
+        },
+        "matches": {
+            "query": query.files[ledger.match_query],
+            "match": gallery.files[ledger.match_row],
+            "loss": ledger.by_match,
+        },
+        "triples": {
+            "query": [query.files[one.query] for one in heavy],
+            "match": [gallery.files[one.match] for one in heavy],
+            "wrong": [gallery.files[one.wrong] for one in heavy],
+            "weight": [one.weight for one in heavy],
+        },
+        "cameras": {
+            "query_camera": ledger.cameras[first.ravel()],
+            "other_camera": ledger.cameras[second.ravel()],
+            "loss_by_wrong": ledger.by_wrong_camera.ravel(),
+            "loss_by_match": ledger.by_match_camera.ravel(),
+        },
+        "persons": {
+            "person": ledger.persons,
+            "loss_as_query": ledger.by_persons.sum(1),
+            "loss_as_wrong": ledger.by_persons.sum(0),
+        },
+    }
+
+
+def cause_tables(split: Split, verdicts: Iterable[Verdict], steps: Iterable[Step]) -> dict[str, Table]:
+    """Shares (which sum to 1 - mAP), effects of the model, verdicts, and oracles in turn."""
+    shares = [*split.shares, split.unexplained]
+    shown = [_verdict(one) for one in verdicts]
+    turns = list(steps)
+    return {
+        "shares": {
+            "cause": [one.cause for one in shares],
+            "where": [one.where or "" for one in shares],
+            "loss": [one.loss for one in shares],
+            "low": [one.low for one in shares],
+            "high": [one.high for one in shares],
+        },
+        "effects": {
+            "cause": [one.factor.cause for one in split.effects],
+            "where": [one.factor.where for one in split.effects],
+            "level": [math.nan if one.factor.level is None else one.factor.level for one in split.effects],
+            "log_ratio": [one.log_ratio for one in split.effects],
+            "error": [one.error for one in split.effects],
+            "p_value": [one.p_value for one in split.effects],
+            "blamed": [one.blamed for one in split.effects],
+        },
+        "causes": {name: [row[name] for row in shown] for name in (shown[0] if shown else ["cause"])},
+        "steps": {
+            "cause": [one.cause for one in turns],
+            "gain": [one.gain for one in turns],
+            "mean_ap": [one.mean_ap for one in turns],
+        },
+    }
+
+
+def condition_table(conditions: Conditions) -> Table:
+    """One row a picture: scores first, then every signal, then where the mask came from."""
+    return {
+        "file": conditions.files,
+        **conditions.scores,
+        **{(name if name not in conditions.scores else f"{name}_signal"): v for name, v in conditions.signals.items()},
+        "mask": [conditions.mask if fine else "unreadable" for fine in conditions.readable.tolist()],
+    }
+
+
+def suspects_table(suspects: Sequence[Suspects]) -> Table:
+    """Candidates for one person under two numbers; `same` is for a person to fill in with yes or no."""
+    names = ("first", "second", "first_ahead", "second_ahead", "nearness", "loss", "mean_ap_if_merged")
+    return {**{name: [getattr(one, name) for one in suspects] for name in names}, "same": ["" for _ in suspects]}
+
+
+def _verdict(one: Verdict) -> dict[str, object]:
+    row: dict[str, object] = {"cause": one.cause, "in_queries": one.in_queries, "in_gallery": one.in_gallery}
+    row["loss"] = one.loss
+    for name, twins in (("query", one.on_queries), ("match", one.on_matches)):
+        row |= _twins(name, twins)
+    oracle = one.oracle
+    for field in ("gain", "over_sham", "low", "high", "swapped", "without"):
+        row[f"oracle_{field}"] = math.nan if oracle is None else getattr(oracle, field)
+    row["grade"] = one.grade
+    return row
+
+
+def _twins(name: str, twins: Twins | None) -> dict[str, object]:
+    fields = ("difference", "low", "high", "p_value", "groups", "detectable")
+    return {f"{name}_twin_{field}": math.nan if twins is None else getattr(twins, field) for field in fields}
+
+
+def _cell(value: object) -> object:
+    return "" if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,107 @@
+"""Conditions: what is not measured is NaN, scores rise with the dose, odd files cost nothing but their own row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+from resight.data.degrade import darken, shrink
+from resight.diagnose.conditions import ISSUE, THRESHOLDS, measure, read_thresholds, root_histograms
+from resight.errors import BadRecipe, UnknownName
+from toy_people import draw_person, make_person
+from toy_scenes import make_cameras
+
+
+@dataclass(frozen=True)
+class Map:
+    labels: np.ndarray
+    second_share: float
+
+
+def write(folder, pictures):
+    paths = []
+    for number, pixels in enumerate(pictures):
+        paths.append(folder / f"{number:03}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def people():
+    rng = np.random.default_rng(1)
+    cameras = make_cameras(3, rng)
+    return [draw_person(make_person(rng), cameras[n % 3], rng) for n in range(40)]
+
+
+def test_planted_darkness_and_lost_detail_stand_out(people, tmp_path):
+    rng = np.random.default_rng(2)
+    spoilt = {
+        "low_light": [darken(one, stops=3, rng=rng) for one in people],
+        "low_res": [shrink(one, height=24) for one in people],
+    }
+    clean = measure(write(tmp_path, people))
+    for name, pictures in spoilt.items():
+        (tmp_path / name).mkdir()
+        scores = np.concatenate([clean.scores[name], measure(write(tmp_path / name, pictures)).scores[name]])
+        assert roc_auc_score([0] * 40 + [1] * 40, scores) >= 0.97
+        assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_what_needs_a_parser_is_not_measured_without_one(people, tmp_path):
+    found = measure(write(tmp_path, people[:3]))
+    assert found.mask == "prior"
+    for name in ISSUE:
+        assert np.isnan(found.scores[name]).all() == (name in ("multi_person", "occlusion", "truncation"))
+        assert not found.present(name)[np.isnan(found.scores[name])].any()
+
+
+def test_maps_show_what_is_hidden_and_who_else_is_there(people, tmp_path):
+    whole = np.zeros((128, 64), np.uint8)
+    whole[8:122, 18:46] = 5
+    half = whole.copy()
+    half[64:] = 0
+
+    def parse(pictures):
+        return [Map(half if number % 2 else whole, 0.2 if number % 2 else 0.0) for number in range(len(pictures))]
+
+    found = measure(write(tmp_path, people), parse=parse)
+    for name in ("occlusion", "multi_person"):
+        np.testing.assert_array_equal(found.present(name), np.arange(40) % 2 == 1)
+    assert not found.present("truncation").any()
+    assert found.mask == "parser"
+
+
+def test_an_unreadable_picture_costs_its_own_row_alone(people, tmp_path):
+    paths = write(tmp_path, people[:3])
+    paths[1].write_bytes(b"no picture")
+    told = []
+    found = measure([*paths, tmp_path / "missing.png"], told=told.append)
+    assert found.readable.tolist() == [True, False, True, False]
+    assert np.isnan(found.scores["low_res"]).tolist() == [False, True, False, True]
+    assert sum(told) == 4
+
+
+def test_a_picture_is_wholly_like_itself_and_not_like_another_colour():
+    red, blue = (np.full((1, 8, 4, 3), colour, np.uint8) for colour in ((200, 30, 30), (30, 30, 200)))
+    everywhere = np.ones((1, 8, 4), np.bool_)
+    one, other = root_histograms(red, everywhere), root_histograms(blue, everywhere)
+    assert one[0] @ one[0] == pytest.approx(1)
+    assert one[0] @ other[0] == 0
+    assert root_histograms(red, ~everywhere).sum() == 0
+
+
+def test_thresholds_are_checked(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(THRESHOLDS.read_text().replace("slope =", "slop ="))
+    with pytest.raises(UnknownName, match="Did you mean `slope`"):
+        read_thresholds(path)
+    path.write_text("low_light = 3")
+    with pytest.raises(BadRecipe, match="no file of thresholds"):
+        read_thresholds(path)
+    path.write_text(THRESHOLDS.read_text().replace("[occlusion]", "[other]"))
+    with pytest.raises(BadRecipe, match="lacks occlusion"):
+        read_thresholds(path)

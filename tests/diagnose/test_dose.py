@@ -1,0 +1,102 @@
+"""Dose curves: nothing at level 0, equal draws at every level, equal masks, curves that fall and repeat."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from resight.data.degrade import cover
+from resight.diagnose.dose import CONTENTS, COURSES, cover_mask, dose_curve, half_level, spoilt
+from resight.errors import BadFeatures, UnknownName
+from resight.evaluate.ranking import score_features
+from resight.search.features import Features, side
+from toy_people import draw_person, make_person
+from toy_scenes import make_cameras
+
+
+def embed(pictures):
+    return np.stack([np.asarray(one)[::8, ::8].ravel() / 255.0 - 0.5 for one in pictures]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def search():
+    rng = np.random.default_rng(0)
+    cameras = make_cameras(2, rng)
+    people = [make_person(rng) for _ in range(12)]
+    query = [draw_person(one, cameras[0], rng, view="front") for one in people]
+    gallery = [draw_person(one, cameras[1], rng, view="front") for one in people for _ in range(2)]
+    persons = np.arange(12)
+    features = Features(
+        side(embed(query), persons, np.zeros(12, np.int64)),
+        side(embed(gallery), np.repeat(persons, 2), np.ones(24, np.int64)),
+    )
+    return features, query, gallery
+
+
+@pytest.mark.parametrize("condition", COURSES)
+def test_level_0_is_the_pictures_own_bytes_and_no_level_changes_them(search, condition):
+    query = search[1][:3]
+    before = [one.tobytes() for one in query]
+    course = COURSES[condition]
+    assert [one.tobytes() for one in spoilt(query, course, course.levels[0], seed=0)] == before
+    for level in course.levels[1:]:
+        assert [one.shape for one in spoilt(query, course, level, seed=0)] == [one.shape for one in query]
+    assert [one.tobytes() for one in query] == before
+
+
+@pytest.mark.parametrize("condition", COURSES)
+def test_a_seed_draws_the_same_whoever_else_is_there(search, condition):
+    _, query, _ = search
+    course = COURSES[condition]
+    level = course.levels[-1]
+    all_of_them = list(spoilt(query[:4], course, level, seed=5))
+    for one, other in zip(all_of_them, spoilt(query[:2], course, level, seed=5), strict=False):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_covers_of_any_contents_hide_the_same_pixels_and_equal_contents_change_nothing(search):
+    _, query, _ = search
+    for share in (0.15, 0.6):
+        mask = cover_mask((128, 64), share)
+        for contents in CONTENTS:
+            (found,) = spoilt(query[:1], COURSES[f"occlusion_{contents}"], share, seed=0)
+            np.testing.assert_array_equal(found[~mask], query[0][~mask])
+        np.testing.assert_array_equal(cover(query[0], query[0], mask), query[0])
+
+
+def test_a_curve_starts_at_what_evaluate_says_falls_and_repeats(search):
+    features, query, _ = search
+    found = [dose_curve("low_light", features, embed=embed, query=query, resamples=200) for _ in range(2)]
+    assert found[0] == found[1] or np.isnan(found[0].half)
+    points = found[0].points
+    assert points[0].mean_ap == score_features(features).mean_ap
+    assert points[-1].difference < -0.1
+    for one in points:
+        assert one.low <= one.difference <= one.high
+        assert one.difference == pytest.approx(one.mean_ap - points[0].mean_ap)
+
+
+def test_both_sides_can_be_spoilt_and_darkness_on_both_costs_less_than_on_one(search):
+    """A colour descriptor compares dark with dark better than dark with light."""
+    features, query, gallery = search
+    rows = np.arange(len(gallery))
+    both = dose_curve(
+        "low_light", features, embed=embed, query=query, gallery=gallery, rows=rows, setting="both", resamples=200
+    )
+    other = dose_curve("low_light", features, embed=embed, gallery=gallery, rows=rows, setting="gallery", resamples=200)
+    assert both.points[2].mean_ap > other.points[2].mean_ap
+
+
+def test_half_of_the_loss_lies_between_two_levels():
+    assert half_level([(0, 0.8), (1, 0.6), (2, 0.2)]) == pytest.approx(1.5)
+    assert np.isnan(half_level([(0, 0.8), (1, 0.5)]))
+
+
+def test_bad_input_is_refused(search):
+    features, query, gallery = search
+    with pytest.raises(UnknownName, match="Did you mean `low_light`"):
+        dose_curve("low_ligth", features, embed=embed, query=query)
+    with pytest.raises(BadFeatures, match="do not fit"):
+        dose_curve("low_light", features, embed=embed, query=query[1:])
+    with pytest.raises(BadFeatures, match="do not fit"):
+        dose_curve("low_light", features, embed=embed, gallery=gallery, setting="gallery")

@@ -1,0 +1,43 @@
+"""Grades: a planted cause earns one, and nothing planted earns none better than C."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from planted import planted
+from resight.diagnose.causes import split_loss
+from resight.diagnose.grades import grade_causes
+from resight.diagnose.ledger import ledger_of
+from resight.diagnose.marks import cells_of
+from resight.diagnose.oracles import remove_cause
+from resight.diagnose.twins import every_turn
+from resight.evaluate.ranking import score_features
+
+
+def verdicts(one, seed: int = 0, resamples: int = 500):
+    rng = np.random.default_rng(seed)
+    before = score_features(one.features)
+    split = split_loss(cells_of(one.features, one.marks), rng=rng)
+    oracles = {
+        cause: remove_cause(one.features, one.marks, cause, before, rng=rng, resamples=resamples)
+        for cause in one.marks.causes
+    }
+    turns = every_turn(one.features)
+    return grade_causes(one.marks, split, ledger_of(one.features), turns, oracles, rng=rng, resamples=resamples)
+
+
+def test_a_planted_cause_comes_first_with_grade_a():
+    first, *others = verdicts(planted(3, harm=(0.0, 1.5, 0.0)))
+    assert (first.cause, first.grade) == ("low_res", "A")
+    assert all(one.grade in ("C", "") for one in others)
+
+
+def test_nothing_planted_earns_no_grade_better_than_c():
+    grades = [one.grade for seed in range(8) for one in verdicts(planted(seed), seed)]
+    assert sum(grade in ("A", "B") for grade in grades) == 0
+
+
+def test_a_confounded_condition_is_no_better_than_an_association():
+    for seed in range(3):
+        found = verdicts(planted(seed, harm=(0.0,), hard_camera=1.2), seed)
+        assert all(one.grade in ("C", "") for one in found)
