@@ -94,9 +94,9 @@ def penn_fudan(root: Path) -> None:
     values = np.zeros((30, 20), np.uint8)
     values[5:15, 3:6] = 1
     values[20:30, 15:20] = 2
-    for number in (1, 120, 121):
-        draw_picture(root / "images" / f"FudanPed{number:05d}.jpg", size=(30, 20))
-        draw_map(root / "instances" / f"FudanPed{number:05d}.png", values)
+    for name in ("FudanPed00074", "PennPed00046", "PennPed00047", "PennPed00096"):
+        draw_picture(root / "images" / f"{name}.jpg", size=(30, 20))
+        draw_map(root / "instances" / f"{name}.png", values)
 
 
 def market_keypoints(root: Path, persons: int = 103) -> None:

@@ -122,10 +122,7 @@ def test_anything_else_is_told_which_three_are_expected(
         assert expected in err
 
 
-def test_label_maps_are_not_scored_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = said(capsys, tmp_path, "--truth", tmp_path)
-    assert code == 2
-    assert "yet" in err
+def test_a_features_file_has_no_true_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = said(capsys, features_file(tmp_path / "f.npz"), "--truth", tmp_path)
     assert code == 2
     assert "label maps" in err

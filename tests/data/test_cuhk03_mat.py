@@ -9,7 +9,7 @@ import pytest
 
 from resight.data.images import read_picture
 from resight.data.reid_sets import find_set
-from resight.errors import BadPicture, DatasetNotFound
+from resight.errors import BadPicture, DatasetNotFound, MissingExtra
 from resight.types import SPLITS
 
 h5py = pytest.importorskip("h5py")
@@ -108,5 +108,5 @@ def test_pictures_that_are_not_there_are_bad_pictures(mat, name):
 
 def test_without_h5py_the_extra_is_named(mat, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(DatasetNotFound, match=r"resight\[matlab\]"):
+    with pytest.raises(MissingExtra, match=r"resight\[matlab\]"):
         find_set(mat / "labeled")

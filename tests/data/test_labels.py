@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resight.data.labels import BODY10, LABEL_SETS, LIP20, find_labels, flip_all, flip_map, read_map, write_map
+from resight.data.labels import (
+    BODY10,
+    LABEL_SETS,
+    LIP20,
+    find_labels,
+    flip_all,
+    flip_map,
+    read_map,
+    resize_map,
+    write_map,
+)
 from resight.errors import BadLabels, UnknownName
 
 
@@ -72,6 +82,23 @@ def test_flipping_everything_twice_is_the_identity() -> None:
     assert returned is not None
     assert np.allclose(returned, keypoints, atol=1e-5)
     assert not np.array_equal(once, picture)
+
+
+def test_resizing_invents_no_class() -> None:
+    stripes = np.zeros((8, 8), np.uint8)
+    stripes[:, 4:] = 19
+    found = resize_map(stripes, 13, 5)  # height first
+    assert found.shape == (13, 5)
+    assert set(np.unique(found)) == {0, 19}
+    assert np.array_equal(resize_map(resize_map(stripes, 16, 24), 8, 8), stripes)
+
+
+def test_ignored_pixels_pass_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 255]], np.uint8)).save(tmp_path / "map.png")
+    assert read_map(tmp_path / "map.png", LIP20, ignored=True).tolist() == [[0, 255]]
+    with pytest.raises(BadLabels, match="holds class 255"):
+        read_map(tmp_path / "map.png", LIP20)
+    assert flip_map(np.array([[0, 255]], np.uint8), LIP20).tolist() == [[255, 0]]
 
 
 def test_a_left_arm_at_the_left_becomes_a_right_arm_at_the_right() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +81,7 @@ def test_splits_are_those_of_the_agreement(tmp_path: Path) -> None:
     assert (names(tmp_path / "ccp", "train"), names(tmp_path / "ccp", "val")) == (["0001", "0800"], ["0801"])
     penn = list(find_parsing_set(tmp_path / "penn").pictures("train"))
     assert [(one.picture.stem, one.wanted) for one in penn] == [
-        *(("FudanPed00001", 1), ("FudanPed00001", 2), ("FudanPed00120", 1), ("FudanPed00120", 2)),
+        *(("FudanPed00074", 1), ("FudanPed00074", 2), ("PennPed00046", 1), ("PennPed00046", 2)),
     ]
     assert [one.crop for one in penn[:2]] == [(4, 2, 16, 7), (19, 14, 30, 20)]
     assert names(tmp_path / "penn", "val") == []
@@ -92,6 +94,10 @@ def test_the_maps_may_follow_another_table_than_the_layout_says(tmp_path: Path) 
     assert {one.source for one in find_parsing_set(tmp_path, labels="atr18").pictures("train")} == {"atr18"}
     with pytest.raises(UnknownName, match="atr18"):
         find_parsing_set(tmp_path, labels="atr")
+    (tmp_path / "train_labels").mkdir()
+    (tmp_path / "train_id.txt").unlink()
+    with pytest.raises(DatasetNotFound, match=r"No list `train\.txt`"):
+        next(find_parsing_set(tmp_path).pictures("train"))
 
 
 def test_an_unknown_folder_is_told_what_was_expected(tmp_path: Path) -> None:
@@ -133,7 +139,7 @@ def test_reading_sets_opens_no_query_and_no_gallery_path(tmp_path: Path, watched
             list(find_parsing_set(tmp_path / folder).pictures(half))
     WATCHING[0] = False
     assert any("bounding_box_train" in path for path in watched)
-    forbidden = ("query", "bounding_box_test", "gallery", "FudanPed00121")
+    forbidden = ("query", "bounding_box_test", "gallery", "PennPed00047", "PennPed00096")
     assert [path for path in watched if any(word in path for word in forbidden)] == []
 
 
@@ -143,7 +149,7 @@ def test_reading_sets_opens_no_query_and_no_gallery_path(tmp_path: Path, watched
         "m/query/0001_c1s1_1_1.jpg",
         "m/bounding_box_test/0001_c1s1_1_1.jpg",
         "own/gallery/anna/1.jpg",
-        "penn/images/FudanPed00121.jpg",
+        "penn/images/PennPed00047.jpg",
         "LIP/testing_images/1.jpg",
     ],
 )
@@ -196,3 +202,26 @@ def test_the_real_sets_are_read(shared_data: Path) -> None:
         counts = [sum(1 for _ in find_parsing_set(shared_data / name).pictures(half)) for half in ("train", "val")]
         assert sum(counts) == train + val
         assert name == "market1501" or counts == [train, val]
+    photos = sorted({one.picture.name for one in find_parsing_set(shared_data / "pennfudan").pictures("train")})
+    assert photos == sorted(path.name for path in (shared_data / "pennfudan" / "images").iterdir())[:120]
+
+
+def test_reading_a_list_for_long_leaves_nothing_behind() -> None:
+    points = np.zeros((14, 2), np.float32)
+    records = (
+        ParsingPicture(Path(f"a/{n}.jpg"), None, None, "keypoints14", "train", points=points) for n in range(1_000)
+    )
+    found = picture_list(records, half="train")
+    tracemalloc.start()
+    try:
+        for index in range(6_000):  # Python's own table of names reaches its size
+            found[index]
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        for index in range(6_000):
+            found[index]
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 50_000

@@ -11,7 +11,7 @@ from resight.data.label_sets import LIP20, PARTS7, LabelSet
 from resight.data.labels import flip_map
 from resight.data.regrouping import LIP20_PARTS7, regroup_map
 from resight.errors import BadLabels
-from resight.evaluate.parsing import Confusion, check_table, count_pair, scores_of
+from resight.evaluate.parsing import WITH_INTERVALS, Confusion, check_table, count_pair, scores_of
 
 THREE = LabelSet("three", ("background", "left hand", "right hand"))
 PLAN_384X128 = 0.236828  # what the plan's table prints as mean IU
@@ -131,6 +131,16 @@ def test_a_table_with_a_mean_of_its_own_cannot_be_made() -> None:
         dataclasses.replace(found, mean_iou=float("nan"))
 
 
+def test_a_score_that_is_undefined_has_no_interval() -> None:
+    confusion = Confusion(LabelSet("two", ("background", "person")))
+    for seed in range(3):
+        truth = np.random.default_rng(seed).integers(0, 2, (4, 4), dtype=np.uint8)
+        confusion.add(truth, truth)
+    ends = confusion.intervals(rng=np.random.default_rng(0), resamples=100)
+    assert np.isnan(ends["side_confusion"]).all()
+    assert ends["mean_iou"] == (1, 1)
+
+
 def test_intervals_hold_the_score_and_are_undefined_for_one_picture() -> None:
     confusion = Confusion(PARTS7)
     confusion.add(*some_maps(0))
@@ -141,4 +151,4 @@ def test_intervals_hold_the_score_and_are_undefined_for_one_picture() -> None:
     found, ends = confusion.scores(), confusion.intervals(rng=np.random.default_rng(0), resamples=400)
     for name, (low, high) in ends.items():
         assert low < getattr(found, name) < high
-    assert set(ends) == {"pixel_accuracy", "mean_accuracy", "mean_iou", "mean_iou_present", "mean_f1"}
+    assert tuple(ends) == WITH_INTERVALS

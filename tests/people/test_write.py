@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from resight.data.labels import BODY10, LIP20, read_map
+from resight.data.parsing_sets import find_parsing_set, picture_list
 from resight.data.reid_sets import find_set
 from resight.errors import BadRecipe
 from resight.people.plan import Plan, Shot, generator
@@ -54,6 +55,15 @@ def test_pictures_and_maps_stand_in_lip_layout_without_a_second_copy(written: Pa
             assert label.shape == (32, 16)
             assert (written / "lip" / f"{half}_images" / f"{name}.jpg").stat().st_nlink == 2
             read_map(written / "maps" / "body10" / f"{name}.png", BODY10)
+
+
+def test_a_set_is_read_as_a_parsing_set_with_maps_of_persons(written: Path) -> None:
+    found = find_parsing_set(written)
+    records = [list(found.pictures(half)) for half in ("train", "val")]
+    assert [len(part) for part in records] == [8, 8]
+    assert {(one.source, one.wanted) for part in records for one in part} == {("lip20", 1)}
+    assert picture_list(records[0], half="train")[0].persons == records[0][0].persons
+    picture_list(records[1], half="val")  # drawn queries are no test pictures
 
 
 def test_the_table_has_a_row_for_each_picture_and_twins_where_there_is_a_cause(written: Path) -> None:

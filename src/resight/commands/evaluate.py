@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from resight.commands.datasets import SetOptions
-from resight.errors import BadFeatures, BadRecipe, DatasetNotFound, ResightError
+from resight.errors import BadFeatures, BadRecipe, DatasetNotFound
 from resight.evaluate.open_set import OpenSet, Rate, evaluate_open_set
 from resight.evaluate.protocols import ProtocolName, pool_queries, rules_of
 from resight.evaluate.ranking import RankingScores, score_features
@@ -56,7 +56,13 @@ class Evaluate(SetOptions):
     false_match_rate: float = 0.001
     """For --open-set: the share of pairs of two persons that may pass as one, 0..1."""
     truth: Path | None = None
-    """A folder of true label maps, to score label maps of a parser."""
+    """A folder of true label maps, to score the label maps of a parser in folder X, paired by name."""
+    labels: str = "lip20"
+    """For --truth: the label set that is scored (lip20, parts7, parts8, street5, …, or a TOML file)."""
+    truth_labels: str | None = None
+    """For --truth: the label set of the true maps, or a regrouping in TOML; left out, the one that is scored."""
+    map_labels: str | None = None
+    """For --truth: the label set of the maps in X, regrouped after argmax; left out, the one that is scored."""
     resamples: int = 2000
     """Bootstrap resamples behind each interval."""
     seed: int = 0
@@ -68,6 +74,8 @@ def evaluate(config: Evaluate) -> int:
     check_chance(seed=config.seed, resamples=config.resamples)
     if not 0 < config.false_match_rate < 1:
         raise BadRecipe(f"--false-match-rate is {config.false_match_rate:g}; give a share between 0 and 1.")
+    if config.truth is not None:
+        return _maps(config, config.truth)
     features, notes = _features(config)
     scores = score_features(features, protocol=config.protocol, rng=np.random.default_rng(config.seed))
     if scores.answered == 0:
@@ -89,14 +97,29 @@ def evaluate(config: Evaluate) -> int:
     return 0
 
 
+def _maps(config: Evaluate, truth: Path) -> int:
+    """Score label maps instead of a search."""
+    from resight.commands.evaluate_maps import evaluate_maps
+
+    folder = Path(config.x)
+    for place in (folder, truth):
+        if not place.is_dir():
+            raise BadRecipe(f"{place} is no folder: {EXPECTED}.")
+    return evaluate_maps(
+        folder,
+        truth,
+        labels=config.labels,
+        truth_labels=config.truth_labels,
+        map_labels=config.map_labels,
+        out=config.json,
+        resamples=config.resamples,
+        seed=config.seed,
+    )
+
+
 def _features(config: Evaluate) -> tuple[Features, list[str]]:
     """Find out which of the three X is; a data set is embedded first."""
     path = Path(config.x)
-    if config.truth is not None:
-        if not path.is_dir() or not config.truth.is_dir():
-            missing = config.truth if path.is_dir() else path
-            raise BadRecipe(f"{missing} is no folder: {EXPECTED}.")
-        raise ResightError("Label maps cannot be scored yet: leave --truth out to score a search.")
     if path.suffix == ".npz":
         if config.model is not None or config.layout is not None:
             raise BadRecipe(f"{path} holds features already: leave --model and --layout out, or pass the data set.")

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from resight.data.reid_layouts import Own, seen
-from resight.errors import BadPicture, DatasetNotFound
+from resight.errors import BadPicture, DatasetNotFound, MissingExtra
 from resight.types import Crop, Split
 
 if TYPE_CHECKING:
@@ -116,9 +116,7 @@ def _open(path: Path) -> Iterator[Any]:
     try:
         import h5py
     except ImportError as error:
-        raise DatasetNotFound(
-            f"Reading {path.name} needs h5py: install the extra with `pip install 'resight[matlab]'`."
-        ) from error
+        raise MissingExtra(f"Reading {path.name} needs h5py", extra="matlab") from error
     try:
         file = h5py.File(path, "r")
     except OSError as error:

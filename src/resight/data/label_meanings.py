@@ -7,6 +7,7 @@ teaches wrong. Sources: see `label_sets`. Proof: tests/data/test_label_union.py.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Final
 
@@ -149,6 +150,7 @@ def find_meaning(source: LabelSet, target: LabelSet) -> Meaning:
     return found if target == LIP20 else found.regrouped(find_regrouping(LIP20, target))
 
 
+@functools.cache
 def keypoint_means(target: LabelSet) -> tuple[tuple[str, ...], ...]:
     """Classes of a target (`lip20` or a regrouping of it) under each of the 14 joints."""
     regrouping = find_regrouping(LIP20, target)

@@ -31,6 +31,7 @@ __all__ = [
     "flip_all",
     "flip_map",
     "read_map",
+    "resize_map",
     "write_map",
 ]
 
@@ -76,6 +77,13 @@ def read_map(
         raise BadLabels(f"{path} is {classes.shape[0]} × {classes.shape[1]}, its picture {size[0]} × {size[1]}.")
     check_map(classes, labels, str(path), ignored=ignored)
     return classes
+
+
+def resize_map(classes: UInt8[np.ndarray, "h w"], height: int, width: int) -> UInt8[np.ndarray, "H W"]:
+    """Bring a map to another size by the nearest pixel: no class appears that was not there."""
+    if classes.shape == (height, width):
+        return classes
+    return np.array(Image.fromarray(classes).resize((width, height), Image.Resampling.NEAREST))
 
 
 def check_map(

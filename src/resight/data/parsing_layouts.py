@@ -27,8 +27,9 @@ Half = Literal["train", "val"]
 KEYPOINTS_FILE: Final = "keypoints14.npz"
 KEYPOINTS_SOURCE: Final = "keypoints14"
 CCP_LAST_TRAIN: Final = 800
-PENN_LAST_TRAIN: Final = 120
-"""Later photos of Penn-Fudan are test occluders and teach nothing."""
+PENN_NAME: Final = re.compile(r"(FudanPed|PennPed)(\d{5})$")
+PENN_LAST_TRAIN: Final = {"FudanPed": 74, "PennPed": 46}
+"""The first 120 of Penn-Fudan's 170 names in order; later photos are test occluders and teach nothing."""
 VALIDATION_PERSONS: Final = 100
 """Highest-numbered training persons of Market-1501, on which choices are made."""
 AROUND: Final = 0.1
@@ -85,6 +86,8 @@ def lip_lists(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
     Further columns (mirrored labels, edges) are not needed: both are made from the labels in use.
     """
     path = _list_file(root, half)
+    if path is None and half == "train":
+        raise DatasetNotFound(f"No list `train.txt` in {root} or a folder `list` in it (found: {seen(root)}).")
     if path is not None:
         yield from _records(list_rows(path, root / f"{half}_images", root / f"{half}_labels", root), half, source)
 
@@ -136,14 +139,20 @@ def clothing_co_parsing(root: Path, half: Half, source: str) -> Iterator[Parsing
 
 
 def penn_fudan(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
-    """Yield each labelled person of photos 1-120 as the wanted one of a crop; the other photos are never opened."""
+    """Yield each labelled person of photos 1-120 as the wanted one of a crop; the others are never opened."""
     if half == "val":
         return
     for picture, persons in _all_pairs(root / "images", root / "instances"):
-        if _number(picture, "FudanPed00001.jpg") > PENN_LAST_TRAIN:
+        if is_test_photo(picture):
             continue
         for number, box in _boxes(persons):
             yield ParsingPicture(picture, None, persons, source, half, crop=box, wanted=number)
+
+
+def is_test_photo(path: Path) -> bool:
+    """Whether a photo has the name of one of Penn-Fudan's photos 121-170."""
+    found = PENN_NAME.match(path.stem)
+    return found is not None and int(found[2]) > PENN_LAST_TRAIN[found[1]]
 
 
 def market_keypoints(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:

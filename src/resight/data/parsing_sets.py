@@ -19,10 +19,10 @@ from jaxtyping import Float32, Int16, Int32, Shaped, UInt8
 from numpy.typing import NDArray
 
 from resight.data import parsing_layouts
-from resight.data.label_sets import find_labels
+from resight.data.label_meanings import MEANINGS
 from resight.data.parsing_layouts import KEYPOINTS_FILE, PPP_LABELS, Half, ParsingPicture, Reader, unnested
 from resight.data.reid_layouts import seen
-from resight.errors import BadRecipe, DatasetNotFound
+from resight.errors import BadRecipe, DatasetNotFound, UnknownName
 
 __all__ = ["LAYOUTS", "Half", "ParsingPicture", "ParsingSet", "PictureList", "find_parsing_set", "picture_list"]
 
@@ -113,11 +113,14 @@ LAYOUTS: Final = (
 def find_parsing_set(folder: Path, *, labels: str | None = None) -> ParsingSet:
     """Recognise the layout of a folder; `labels` names the table that its maps follow where it is another.
 
-    Raises DatasetNotFound, saying what was expected, for a folder of no known layout.
+    Raises DatasetNotFound, saying what was expected, for a folder of no known layout, and UnknownName for a table whose
+    meaning in LIP's classes is not known.
     """
+    if labels is not None and labels not in MEANINGS:
+        raise UnknownName("label set to learn from", labels, MEANINGS)
     for layout in LAYOUTS:
         if layout.fits(folder):
-            return ParsingSet(folder, layout, find_labels(labels).name if labels else layout.source)
+            return ParsingSet(folder, layout, labels or layout.source)
     known = "; ".join(layout.expected for layout in LAYOUTS)
     found = seen(folder) if folder.is_dir() else "no such folder"
     raise DatasetNotFound(f"{folder} is no parsing set that resight knows (found: {found}). Expected one of: {known}.")
@@ -130,9 +133,7 @@ TEST_FOLDERS: Final = frozenset({"query", "gallery", "bounding_box_test", "gt_bb
 def refuse_test_picture(path: Path) -> None:
     """Raise BadRecipe for a picture that training code must not open: query, gallery, test photos of Penn-Fudan."""
     near = {path.parent.name, path.parent.parent.name}
-    number = path.stem.removeprefix("FudanPed")
-    later = number != path.stem and number.isdecimal() and int(number) > parsing_layouts.PENN_LAST_TRAIN
-    if near & TEST_FOLDERS or later:
+    if near & TEST_FOLDERS or parsing_layouts.is_test_photo(path):
         raise BadRecipe(f"{path} is a test picture; training opens training pictures only.")
 
 

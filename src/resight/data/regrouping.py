@@ -22,11 +22,13 @@ from torch import Tensor
 
 from resight.data.label_sets import (
     ATR18,
+    CCP59,
     CIHP20,
     IGNORE,
     LIP20,
     PARTS7,
     PARTS8,
+    STREET5,
     LabelSet,
     find_labels,
     mirrored_name,
@@ -163,9 +165,46 @@ ATR18_PARTS8: Final = Regrouping(
     {**_BACKGROUND, "head": _LIP_HEAD, "upper": _ATR_UPPER, "lower": ("skirt", "pants"), **_SIDES},
     {"bag": "ignore", "belt": "ignore"},  # a belt parts the two
 )
+LIP20_STREET5: Final = Regrouping(
+    LIP20,
+    STREET5,
+    {
+        **_BACKGROUND,
+        "hair and hat": ("hat", "hair"),
+        "skin": ("face", "sunglasses", "left arm", "right arm", "left leg", "right leg"),
+        "clothes": (*_LIP_UPPER, "pants", "jumpsuits", "skirt", "socks", "glove"),
+        "shoes": ("left shoe", "right shoe"),
+    },
+)
+CCP59_STREET5: Final = Regrouping(
+    CCP59,
+    STREET5,
+    {
+        "background": ("null",),
+        "hair and hat": ("hair", "hat"),
+        "skin": ("skin", "sunglasses", "glasses"),
+        "clothes": (
+            *("blazer", "blouse", "bodysuit", "bra", "cape", "cardigan", "coat", "dress", "gloves", "hoodie"),
+            *("intimate", "jacket", "jeans", "jumper", "leggings", "panties", "pants", "romper", "scarf", "shirt"),
+            *("shorts", "skirt", "socks", "suit", "sweater", "sweatshirt", "swimwear", "t-shirt", "tie", "top", "vest"),
+        ),
+        "shoes": (*("boots", "clogs", "flats", "heels", "loafers", "pumps", "sandals", "shoes", "sneakers", "wedges"),),
+    },
+    # Things that LIP does not label, and thin stockings, which it calls clothes or leg as they look.
+    dict.fromkeys(
+        (
+            *("accessories", "bag", "belt", "bracelet", "earrings", "necklace", "purse", "ring", "wallet", "watch"),
+            *("stockings", "tights"),
+        ),
+        "ignore",
+    ),
+)
 REGROUPINGS: Final = {
     (regrouping.source.name, regrouping.target.name): regrouping
-    for regrouping in (LIP20_PARTS7, LIP20_PARTS8, CIHP20_PARTS7, CIHP20_PARTS8, ATR18_PARTS7, ATR18_PARTS8)
+    for regrouping in (
+        *(LIP20_PARTS7, LIP20_PARTS8, CIHP20_PARTS7, CIHP20_PARTS8, ATR18_PARTS7, ATR18_PARTS8),
+        *(LIP20_STREET5, CCP59_STREET5),
+    )
 }
 
 

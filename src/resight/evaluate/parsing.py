@@ -22,6 +22,11 @@ from resight.data.label_sets import IGNORE, LabelSet
 from resight.errors import BadLabels
 from resight.evaluate.statistics import RESAMPLES, bootstrap_of_sums
 
+WITH_INTERVALS: Final = (
+    *("pixel_accuracy", "mean_accuracy", "mean_iou", "mean_iou_present", "mean_f1", "foreground_accuracy"),
+    "side_confusion",
+)
+"""Scores that `Confusion.intervals` gives an interval."""
 AGREE: Final = 1e-4
 """Largest difference between a printed mean and the mean of the printed rows."""
 
@@ -68,7 +73,7 @@ class Confusion:
     counts: Int64[np.ndarray, "K K"] = field(init=False)
     """Rows are the truth."""
     _pictures: list[Int64[np.ndarray, " D"]] = field(init=False, default_factory=list)
-    """Of each picture the counts that an interval needs: right, true and predicted pixels of each class."""
+    """Of each picture what an interval needs: right, true and predicted pixels by class, wrong and all sides."""
 
     def __post_init__(self) -> None:
         self.counts = np.zeros((len(self.labels.classes),) * 2, np.int64)
@@ -84,7 +89,8 @@ class Confusion:
             )
         counts = count_pair(truth, predicted, self.labels, name)
         self.counts += counts
-        self._pictures.append(np.concatenate([counts.diagonal(), counts.sum(1), counts.sum(0)]))
+        sides = np.array(_sides(counts, self.labels), np.int64)
+        self._pictures.append(np.concatenate([counts.diagonal(), counts.sum(1), counts.sum(0), sides]))
 
     def scores(self) -> ParsingScores:
         """All scores of what was counted; raises BadLabels when no pixel was."""
@@ -93,11 +99,12 @@ class Confusion:
         return scores_of(self.counts, self.labels, pictures=len(self._pictures))
 
     def intervals(self, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> dict[str, tuple[float, float]]:
-        """Ends of the 95 % intervals over pictures, by the names of the scores."""
-        names = ("pixel_accuracy", "mean_accuracy", "mean_iou", "mean_iou_present", "mean_f1")
-        rows = np.array(self._pictures, np.float64).reshape(len(self._pictures), 3 * len(self.labels.classes))
+        """Ends of the 95 % intervals over pictures, by the names of the scores; NaN for a score that is undefined."""
+        rows = np.array(self._pictures, np.float64).reshape(len(self._pictures), 3 * len(self.labels.classes) + 2)
         ends = bootstrap_of_sums(rows, _means, rng=rng, resamples=resamples)
-        return {name: (float(low), float(high)) for name, (low, high) in zip(names, ends, strict=True)}
+        scores = scores_of(self.counts, self.labels, pictures=len(self._pictures))
+        ends[[np.isnan(getattr(scores, name)) for name in WITH_INTERVALS]] = np.nan
+        return {name: (float(low), float(high)) for name, (low, high) in zip(WITH_INTERVALS, ends, strict=True)}
 
 
 def count_pair(
@@ -129,14 +136,14 @@ def scores_of(counts: Int64[np.ndarray, "K K"], labels: LabelSet, *, pictures: i
         labels=labels,
         pictures=pictures,
         pixels=int(counts.sum()),
-        pixel_accuracy=_share(right.sum(), counts.sum()),
+        pixel_accuracy=_share(int(right.sum()), int(counts.sum())),
         mean_accuracy=float(recall.mean()),
         mean_iou=float(iou.mean()),
         mean_iou_present=float(iou[there].mean()) if there.any() else float("nan"),
         mean_precision=float(precision.mean()),
         mean_recall=float(recall.mean()),
         mean_f1=float(f1.mean()),
-        foreground_accuracy=_share(right[1:].sum(), true[1:].sum()),
+        foreground_accuracy=_share(int(right[1:].sum()), int(true[1:].sum())),
         side_confusion=side_confusion(counts, labels),
         iou=iou,
         precision=precision,
@@ -148,10 +155,15 @@ def scores_of(counts: Int64[np.ndarray, "K K"], labels: LabelSet, *, pictures: i
 
 def side_confusion(counts: Int64[np.ndarray, "K K"], labels: LabelSet) -> float:
     """Share of wrong sides among pixels of sided classes that have the right class or its mirror image; NaN if none."""
+    return _share(*_sides(counts, labels))
+
+
+def _sides(counts: Int64[np.ndarray, "K K"], labels: LabelSet) -> tuple[int, int]:
+    """Pixels of sided classes with the wrong side, and with either."""
     swap = labels.swap().astype(np.int64)
     sided = np.flatnonzero(swap != np.arange(len(swap)))
-    wrong = counts[sided, swap[sided]].sum()
-    return _share(wrong, wrong + counts[sided, sided].sum())
+    wrong = int(counts[sided, swap[sided]].sum())
+    return wrong, wrong + int(counts[sided, sided].sum())
 
 
 def check_table(rows: Sequence[float], mean: float, classes: int) -> None:
@@ -169,9 +181,9 @@ def check_table(rows: Sequence[float], mean: float, classes: int) -> None:
         )
 
 
-def _means(sums: Float[np.ndarray, "R D"]) -> Float[np.ndarray, "R 5"]:
-    """Pixel accuracy, mean accuracy, mean IoU, mean IoU of present classes and mean F1 of each drawn sum."""
-    right, true, predicted = np.split(sums, 3, axis=1)
+def _means(sums: Float[np.ndarray, "R D"]) -> Float[np.ndarray, "R 7"]:
+    """The scores WITH_INTERVALS of each drawn sum; 0 where a draw shows no foreground or no limb."""
+    right, true, predicted = np.split(sums[:, :-2], 3, axis=1)
     union = true + predicted - right
     iou = right / np.maximum(1, union)
     return np.stack(
@@ -181,10 +193,12 @@ def _means(sums: Float[np.ndarray, "R D"]) -> Float[np.ndarray, "R 5"]:
             iou.mean(1),
             iou.sum(1) / np.maximum(1, (union > 0).sum(1)),
             (2 * right / np.maximum(1, true + predicted)).mean(1),
+            right[:, 1:].sum(1) / np.maximum(1, true[:, 1:].sum(1)),
+            sums[:, -2] / np.maximum(1, sums[:, -1]),
         ],
         axis=1,
     )
 
 
-def _share(part: np.int64, whole: np.int64) -> float:
-    return float(part / whole) if whole else float("nan")
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
