@@ -113,6 +113,7 @@ def soft_cross_entropy(logits: Float[Tensor, "B K h w"], target: Float[Tensor, "
     return -(F.log_softmax(logits.float(), dim=1) * target.float()).sum(1)
 
 
-def visibility_loss(logits: Float[Tensor, "B P"], target: Float[Tensor, "B P"]) -> Float[Tensor, " B"]:
-    """Binary cross-entropy of how much of each part is seen against the true share (0..1), averaged over parts."""
-    return F.binary_cross_entropy_with_logits(logits.float(), target.float(), reduction="none").mean(1)
+def visibility_loss(visible: Float[Tensor, "B P"], target: Float[Tensor, "B P"]) -> Float[Tensor, " B"]:
+    """Binary cross-entropy of the predicted against the true share of each part that is seen (0..1), mean of parts."""
+    visible, target = visible.float().clamp(1e-6, 1 - 1e-6), target.float()
+    return -(target * visible.log() + (1 - target) * torch.log1p(-visible)).mean(1)

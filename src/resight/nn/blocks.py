@@ -28,3 +28,17 @@ class AveragePool(nn.Module):
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C"]:
         return maps.float().mean((2, 3))
+
+
+def batch_norm_neck(width: int) -> nn.BatchNorm1d:
+    """Batch norm between the vector that metric losses see and the one that is matched; its bias does not learn."""
+    neck = nn.BatchNorm1d(width)
+    neck.bias.requires_grad_(False)
+    return neck
+
+
+def identity_classifier(width: int, classes: int) -> nn.Linear:
+    """Linear classes of the training persons, started small."""
+    classifier = nn.Linear(width, classes, bias=False)
+    nn.init.normal_(classifier.weight, std=0.001)
+    return classifier

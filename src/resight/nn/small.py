@@ -41,30 +41,44 @@ class MultiScale(nn.Module):
         return torch.cat([scale(x) for scale in self.scales], 1)
 
 
-class MSCAN(FreezableBackbone):
-    """Stage 0 (5×5, 32) and four multi-scale stages with 2×2 max-pools; 160 × 64 -> 96×40×16, 96×20×8, 96×10×4, 96×5×2.
+class MSCANStart(FreezableBackbone):
+    """Stage 0 (5×5, 32), then two multi-scale stages, 2×2 max-pools between them; 160 × 64 -> 96×40×16.
 
-    `inputs` is 4 where a mask is the fourth channel.
+    `inputs` is 4 where a mask is the fourth channel. The result is MGCAM's f_stage2.
     """
 
     channels = 96
+
+    def __init__(self, *, inputs: int = 3) -> None:
+        super().__init__()
+        self.stage0 = ConvNorm(inputs, 32, 5)
+        self.stage1, self.stage2 = MultiScale(32), MultiScale(96)
+
+    def _in_order(self) -> tuple[list[nn.Module], list[nn.Module]]:
+        return [self.stage0], [self.stage1, self.stage2]
+
+    def first(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 96 h w"]:
+        """A quarter of the picture's height and width."""
+        x = F.max_pool2d(self.stage0(images), 2)
+        x = F.max_pool2d(self.stage1(x), 2)
+        return torch.as_tensor(self.stage2(x))
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
+        return self.first(images)
+
+
+class MSCAN(MSCANStart):
+    """The start and two more multi-scale stages; 160 × 64 -> 96×40×16, 96×20×8, 96×10×4, 96×5×2 (the last pooled)."""
+
     stage_channels = (96, 96, 96, 96)
 
     def __init__(self, *, last_stride: int = 2, inputs: int = 3) -> None:
-        super().__init__()
+        super().__init__(inputs=inputs)
         self.last_stride = last_stride
-        self.stage0 = ConvNorm(inputs, 32, 5)
-        self.stage1, self.stage2 = MultiScale(32), MultiScale(96)
         self.stage3, self.stage4 = MultiScale(96), MultiScale(96)
 
     def _in_order(self) -> tuple[list[nn.Module], list[nn.Module]]:
         return [self.stage0], [self.stage1, self.stage2, self.stage3, self.stage4]
-
-    def first(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 96 h w"]:
-        """MGCAM's f_stage2: a quarter of the picture's height and width."""
-        x = F.max_pool2d(self.stage0(images), 2)
-        x = F.max_pool2d(self.stage1(x), 2)
-        return torch.as_tensor(self.stage2(x))
 
     def stages(self, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         second = self.first(images)
@@ -72,7 +86,7 @@ class MSCAN(FreezableBackbone):
         fourth = self.stage4(F.max_pool2d(third, 2))
         return second, third, fourth, F.max_pool2d(fourth, 2) if self.last_stride == 2 else fourth
 
-    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 96 h w"]:
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         return self.stages(images)[-1]
 
 
