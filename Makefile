@@ -21,7 +21,7 @@ help:
 
 demo: $(VENV)/.ready
 	@mkdir -p out/demo
-	@PYTHONDONTWRITEBYTECODE=1 $(RUN) -m resight report sample --out out/demo/report.html
+	@PYTHONDONTWRITEBYTECODE=1 RESIGHT_CACHE=$(CURDIR)/out/demo/cache $(RUN) -m resight report sample --out out/demo/report.html
 	@echo "Open $(CURDIR)/out/demo/report.html in a browser."
 
 test: $(VENV)/.ready

@@ -36,7 +36,7 @@ class Cost:
 
     def __enter__(self) -> Cost:
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-        self.before_mib = _status_mib("VmRSS")
+        self.before_mib = status_mib("VmRSS")
         self.wall, self.cpu, self.system = time.monotonic(), time.process_time(), os.times().system
         return self
 
@@ -45,11 +45,12 @@ class Cost:
             "cpu_seconds": time.process_time() - self.cpu,
             "system_seconds": os.times().system - self.system,  # of the CPU seconds: mostly memory touched first
             "wall_seconds": time.monotonic() - self.wall,
-            "peak_mib_above_input": _status_mib("VmHWM") - self.before_mib,
+            "peak_mib_above_input": status_mib("VmHWM") - self.before_mib,
         }
 
 
-def _status_mib(name: str) -> float:
+def status_mib(name: str) -> float:
+    """A line of this process's status, such as VmRSS, in MiB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(name):
             return int(line.split()[1]) / 1024
@@ -128,4 +129,14 @@ def write_result(name: str, size: str, found: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / (f"{name}.json" if size == "market" else f"{name}_{size}.json")
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(path)
+
+
+def write_any(name: str, found: dict[str, Any]) -> None:
+    """Write results/NAME.json with the machine and versions, and say where it is."""
+    from resight.train.resources import surroundings
+
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({**found, **surroundings()}, indent=1) + "\n", encoding="utf-8")
     print(path)

@@ -1,6 +1,6 @@
 """Draw the README's picture: one query of the sample, what the shipped model finds, and where the true matches stand.
 
-`make figures` calls this. People of the sample are drawn; no picture of a research set is opened.
+`make figures` calls this. People of the sample are rendered; no picture of a research set is opened.
 """
 
 from __future__ import annotations

@@ -50,6 +50,14 @@ def interval(bounds: list[float]) -> str:
 
 HEADS: Final[dict[str, list[str]]] = {
     "accuracy": ["Market-1501, official test", "mAP", "95 % interval", "Rank-1", "95 % interval", "mINP"],
+    "transfer": [
+        "learnt from, tested on Market-1501",
+        "mAP",
+        "95 % interval",
+        "Rank-1",
+        "validation persons: mAP",
+        "Rank-1",
+    ],
     "training": ["training `baseline-lite`, 128×64, one thread", "pictures/s", "per CPU second", "peak memory"],
     "speed": ["3,368 queries × 15,913 pictures × 2,048 numbers", "CPU time", "memory above input"],
 }
@@ -66,6 +74,27 @@ ROWS: Final[dict[str, list[tuple[str, list[Cell]]]]] = {
                 Cell(SCORED, "mean_inp", percent),
             ],
         ),
+    ],
+    "transfer": [
+        (
+            says,
+            [
+                Cell(f"people_transfer_{row}_official.json", "mean_ap", percent),
+                Cell(f"people_transfer_{row}_official.json", "ci95.mean_ap", interval),
+                Cell(f"people_transfer_{row}_official.json", "cmc.0", percent),
+                Cell(f"people_transfer_{row}_validation.json", "mean_ap", percent),
+                Cell(f"people_transfer_{row}_validation.json", "cmc.0", percent),
+            ],
+        )
+        for says, row in (
+            ("nothing: colour histograms in stripes", "histogram"),
+            ("nothing but ImageNet", "imagenet"),
+            ("100 rendered persons", "people-100"),
+            ("400 rendered persons", "people-400"),
+            ("400, every camera like the first", "people-400-one-camera"),
+            ("400, cloth of one colour", "people-400-plain-cloth"),
+            ("1,600 rendered persons", "people-1600"),
+        )
     ],
     "training": [
         (

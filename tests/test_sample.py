@@ -1,8 +1,9 @@
-"""The packaged sample and the toy people it is drawn from."""
+"""The packaged sample holds what its script asks for, and exercises the protocol."""
 
 from __future__ import annotations
 
-import itertools
+import csv
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -10,95 +11,101 @@ import pytest
 from PIL import Image
 
 import resight
+from resight.data.check import check_set
 from resight.data.images import read_picture
-from toy_people import HEIGHT, TROUBLES, WIDTH, ToyCounts, draw_market, draw_person, make_cameras, make_person
-from toy_people import write_market as write
+from resight.data.labels import LIP20, read_map
+from resight.data.reid_sets import find_set
 
-SAMPLE = Path(resight.__file__).parent / "sample"
+PACKAGED = Path(resight.__file__).parent / "sample"
 SCRIPT = Path(__file__).parents[1] / "scripts" / "make_sample.py"
 
 
 @pytest.fixture(scope="module")
-def recipe() -> dict[str, object]:
-    """The names of scripts/make_sample.py, without writing anything."""
-    names: dict[str, object] = {"__name__": "make_sample", "__file__": str(SCRIPT)}
-    exec(compile(SCRIPT.read_text(encoding="utf-8"), str(SCRIPT), "exec"), names)
-    return names
+def sample() -> Path:
+    return find_set("sample").root
 
 
-def persons(folder: str) -> set[str]:
-    return {path.name.split("_")[0] for path in (SAMPLE / folder).glob("*.jpg")}
+@pytest.fixture(scope="module")
+def script() -> dict[str, object]:
+    """The names of scripts/make_sample.py, without drawing anything."""
+    return runpy.run_path(str(SCRIPT))
 
 
-def test_the_sample_has_the_persons_cameras_junk_and_distractors_that_its_recipe_says(recipe):
-    counts = recipe["COUNTS"]
-    assert len(persons("bounding_box_train")) == counts.train_persons
-    assert len(persons("query")) == counts.persons
-    assert persons("bounding_box_test") == persons("query") | {"-1", "0000"}
-    assert not persons("bounding_box_train") & persons("query")
-    gallery = [path.name for path in (SAMPLE / "bounding_box_test").glob("*.jpg")]
-    assert sum(name.startswith("-1_") for name in gallery) == counts.junk
-    assert sum(name.startswith("0000_") for name in gallery) == counts.distractors
-    assert {name.split("_c")[1][0] for name in gallery} == {"1", "2", "3", "4"}
+@pytest.fixture(scope="module")
+def rows(sample: Path) -> list[dict[str, str]]:
+    with (sample / "people.csv").open(encoding="utf-8", newline="") as table:
+        return list(csv.DictReader(table))
 
 
-def test_every_query_of_the_sample_has_a_match_in_another_camera():
-    gallery = {
-        (name[:4], name.split("_c")[1][0]) for name in (p.name for p in (SAMPLE / "bounding_box_test").iterdir())
-    }
-    for path in (SAMPLE / "query").glob("*.jpg"):
-        camera = path.name.split("_c")[1][0]
-        assert any(person == path.name[:4] and other != camera for person, other in gallery), path.name
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.jpg"))
 
 
-def test_the_sample_is_small_free_and_made_of_crops():
-    pictures = sorted(SAMPLE.rglob("*.jpg"))
-    assert sum(path.stat().st_size for path in pictures) <= 600_000
-    assert {read_picture(path).shape for path in pictures} == {(HEIGHT, WIDTH, 3)}
-    assert "CC0" in (SAMPLE / "LICENSE").read_text(encoding="utf-8")
-    assert f"{len(pictures)} drawn pictures" in (SAMPLE / "README.md").read_text(encoding="utf-8")
+def test_the_sample_has_the_persons_cameras_junk_and_distractors_that_its_script_says(sample, script):
+    counts = check_set(find_set("sample"), pixels=False).counts
+    plan, testers = script["PLAN"], len(script["testers"]()) - script["DISTRACTORS"]
+    assert counts["train"].persons == plan.persons - len(script["testers"]()) >= 16
+    assert counts["query"].persons == counts["gallery"].persons == testers
+    assert counts["gallery"].junk == script["JUNK"]
+    assert counts["gallery"].distractors == script["DISTRACTORS"] * plan.cameras * plan.pictures
+    assert {counts[split].cameras for split in counts} == {plan.cameras}
+    assert counts["query"].pictures == testers * plan.cameras
 
 
-def test_the_packaged_pictures_are_what_the_recipe_draws(recipe):
-    drawn = draw_market(recipe["COUNTS"], seed=recipe["SEED"])
-    for name, pixels in itertools.islice(drawn, 24):
-        packaged = read_picture(SAMPLE / name).astype(np.float32)
-        assert np.abs(packaged - pixels).mean() < 6, name  # what JPEG and another Pillow may change
+def test_the_sample_has_no_problem_and_every_class_of_its_label_maps_has_pixels():
+    checked = check_set(find_set("sample"))
+    assert checked.problems == 0
+    (lip,) = (counts for counts in checked.truth.counts if counts.name == "lip")
+    assert lip.missing == ()
 
 
-def test_the_same_seed_writes_the_same_bytes_and_another_seed_does_not(tmp_path):
-    counts = ToyCounts(train_persons=1, persons=1, cameras=2, junk=1, distractors=1)
-    first, again, other = (write(tmp_path / str(place), counts, seed=seed) for place, seed in enumerate((5, 5, 6)))
-
-    def contents(root: Path) -> dict[str, bytes]:
-        return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*.jpg"))}
-
-    assert contents(first) == contents(again)
-    assert contents(first) != contents(other)
+def test_every_kind_of_cause_is_planted_in_some_three_of_ten_pictures(rows, script):
+    usable = [row for row in rows if row["person"] != "-1"]
+    assert {row["cause"] for row in usable} == {"", *script["PLAN"].causes}
+    assert 0.22 < sum(row["cause"] != "" for row in usable) / len(usable) < 0.38
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_every_trouble_changes_the_picture(trouble):
-    rng = np.random.default_rng(3)
-    person, (camera, *_) = make_person(rng), make_cameras(2, rng)
-    clear, spoilt = (
-        draw_person(person, camera, np.random.default_rng(9), view="front", trouble=kind) for kind in ("none", trouble)
-    )
-    assert clear.shape == spoilt.shape == (HEIGHT, WIDTH, 3)
-    assert clear.dtype == np.uint8
-    assert np.abs(clear.astype(float) - spoilt).mean() > 2
+def test_every_picture_with_a_cause_has_a_twin_that_differs_from_it(sample, rows):
+    planted = {Path(row["file"]).name: sample / row["file"] for row in rows if row["cause"]}
+    assert names(sample / "twins") == sorted(planted)
+    for name, path in planted.items():
+        assert np.abs(read_picture(path).astype(float) - read_picture(sample / "twins" / name)).mean() > 1, name
 
 
-def test_plain_colours_find_the_right_person_more_often_than_chance_but_not_always():
+def test_lip_s_layout_shows_the_same_pictures_with_their_maps(sample):
+    for half, splits in {"train": ["bounding_box_train"], "val": ["query", "bounding_box_test"]}.items():
+        listed = (sample / "lip" / f"{half}_id.txt").read_text().split()
+        assert sorted(listed) == sorted(Path(name).stem for split in splits for name in names(sample / split))
+        for name in listed:
+            picture = read_picture(sample / "lip" / f"{half}_images" / f"{name}.jpg")
+            read_map(sample / "lip" / f"{half}_segmentations" / f"{name}.png", LIP20, size=picture.shape[:2])
+
+
+def test_the_sample_is_small_free_and_one_file():
+    assert sorted(path.name for path in PACKAGED.iterdir()) == ["LICENSE", "README.md", "sample.zip"]
+    assert (PACKAGED / "sample.zip").stat().st_size <= 4_000_000
+    assert "CC0" in (PACKAGED / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_its_readme_says_what_it_holds(rows):
+    readme = (PACKAGED / "README.md").read_text(encoding="utf-8")
+    assert f"`sample.zip` holds {len(rows)} rendered pictures" in readme
+
+
+def test_the_script_packs_the_same_bytes_for_the_same_files(script, sample, tmp_path):
+    content = [(path.name, path.read_bytes()) for path in sorted((sample / "query").iterdir())[:5]]
+    script["pack"].__globals__["packed"] = lambda folder, rows: content
+    first, second = tmp_path / "a.zip", tmp_path / "b.zip"
+    script["pack"](sample, [], first)
+    script["pack"](sample, [], second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_plain_colours_find_the_right_person_more_often_than_chance_but_not_always(sample):
     def features(folder: str) -> tuple[np.ndarray, list[str]]:
-        paths = sorted(path for path in (SAMPLE / folder).glob("*.jpg") if not path.name.startswith("-1"))
-        rows = [
-            np.asarray(Image.fromarray(read_picture(path)).resize((8, 16), Image.Resampling.BOX), float)[
-                2:-1, 2:6
-            ].ravel()
-            for path in paths
-        ]
-        return np.stack(rows), [path.name for path in paths]
+        paths = sorted(path for path in (sample / folder).glob("*.jpg") if not path.name.startswith("-1"))
+        small = [Image.fromarray(read_picture(path)).resize((8, 16), Image.Resampling.BOX) for path in paths]
+        return np.stack([np.asarray(one, float)[2:-1, 2:6].ravel() for one in small]), [path.name for path in paths]
 
     (queries, asked), (gallery, found) = features("query"), features("bounding_box_test")
     right = 0

@@ -2,7 +2,7 @@
 
 A crop may have any size; it is stretched to the network's, as detectors' boxes are in training, and the map comes back
 at the crop's own size. Groups of classes are summed as probabilities before the largest is taken.
-Proof: tests/test_parsing.py.
+Proof: tests/commands/test_parse.py.
 """
 
 from __future__ import annotations

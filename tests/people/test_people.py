@@ -1,4 +1,4 @@
-"""Laws of bodies, clothes and pictures; they need the extra `people` and a body model that was read before."""
+"""Laws of bodies, clothes and pictures; they need the extra `people`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 
 from resight.data.labels import BODY10, LIP20
-from resight.people.anatomy import is_cached
 from resight.people.causes import Cause
 from resight.people.plan import Plan, Shot
 
-pytest.importorskip("mitsuba")
-if not is_cached():
-    pytest.skip("the body model was not read on this machine: run `resight people` once", allow_module_level=True)
+pytest.importorskip("anny")
 
 PLAN = Plan(persons=3, cameras=2, pictures=2, seed=5, twins=True)
 
@@ -75,6 +72,24 @@ def test_look_alikes_share_what_they_are_asked_to() -> None:
     double = look_alike(somebody, 1.0, chance(2))
     assert replace(double, shape=somebody.shape) == somebody
     assert look_alike(somebody, 0.0, chance(2)) == draw_identity(chance(2))
+
+
+def test_everything_that_lip20_names_is_worn_by_somebody_and_rare_things_are_rare() -> None:
+    from resight.people.figure import clothes
+    from resight.people.identity import draw_identity
+
+    count = np.zeros(len(LIP20.classes))
+    for seed in range(500):
+        identity = draw_identity(chance(seed))
+        for label in {garment.label for garment in clothes(identity)}:
+            count[label] += 1
+        flags = (identity.hat != "none", identity.hair_style != "bald", identity.gloves, identity.glasses)
+        for label, worn in zip((1, 2, 3, 4, 11), (*flags, identity.scarf), strict=True):
+            count[label] += worn
+    always = [0, 13, 14, 15, 16, 17]  # background, face, arms and legs
+    assert (np.delete(count, always) >= 5).all(), dict(zip(LIP20.classes, count, strict=True))
+    for name in ("glove", "scarf", "sunglasses", "jumpsuits"):
+        assert count[LIP20.classes.index(name)] < 75
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from resight.errors import BadRecipe, UnknownName
 from resight.people.plan import Plan, learns, shots
+from resight.people.shoot import camera_of, identity_of
 
 PLAN = Plan(persons=6, cameras=3, pictures=2, seed=4, causes=("occlusion", "low-light"), twins=True)
 
@@ -55,6 +56,23 @@ def test_about_the_wanted_share_gets_a_cause_with_a_dose() -> None:
 def test_impossible_numbers_are_refused(change: dict[str, int], says: str) -> None:
     with pytest.raises(BadRecipe, match=says):
         replace(PLAN, **change).check()
+
+
+def test_an_unknown_kind_of_variety_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="cloth"):
+        replace(PLAN, plain=("clothes",)).check()
+
+
+def test_without_variety_of_cameras_all_look_like_the_first_and_without_that_of_cloth_all_is_plain() -> None:
+    plain = replace(PLAN, plain=("cameras", "cloth"))
+    assert {replace(camera_of(plain, number), number=1) for number in (1, 2, 3)} == {camera_of(PLAN, 1)}
+    assert camera_of(PLAN, 2) != camera_of(plain, 2)
+    people = [asdict(identity_of(plain, person)) for person in range(1, 30)]
+    assert {worn["pattern"] for one in people for name, worn in one.items() if name.endswith("_cloth")} == {"plain"}
+    before = asdict(identity_of(PLAN, 5))
+    assert {name: value for name, value in before.items() if not name.endswith("_cloth")} == {
+        name: value for name, value in people[4].items() if not name.endswith("_cloth")
+    }
 
 
 def test_an_unknown_cause_is_answered_with_the_nearest() -> None:

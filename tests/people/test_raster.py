@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resight.people.raster import rasterise
+from resight.people.raster import rasterise, shares
 
 
 def slowly(places: np.ndarray, faces: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -40,3 +40,19 @@ def test_nothing_is_seen_of_what_lies_outside_or_behind_the_eye() -> None:
     seen = rasterise(places, np.array([[0, 1, 2], [3, 4, 5]]), size=(10, 10))
     assert (seen.face == -1).all()
     assert np.isinf(seen.depth).all()
+
+
+def test_shares_mix_the_corners_to_the_point_that_the_pixel_sees() -> None:
+    rng = np.random.default_rng(3)
+    places = np.column_stack([rng.uniform(-4, 14, 12), rng.uniform(-4, 18, 12), rng.uniform(1, 9, 12)])
+    faces = np.arange(12).reshape(4, 3)
+    seen = rasterise(places, faces, size=(14, 10))
+    on = seen.face >= 0
+    weights = shares(places, faces[seen.face[on]], on)
+    assert np.allclose(weights.sum(1), 1)
+    assert (weights > -1e-9).all()
+    space = np.column_stack([places[:, :2] * places[:, 2:], places[:, 2]])  # a pinhole's inverse
+    found = np.einsum("nc,ncd->nd", weights, space[faces[seen.face[on]]])
+    assert np.allclose(found[:, 2], seen.depth[on])
+    y, x = np.nonzero(on)
+    assert np.allclose(found[:, :2] / found[:, 2:], np.column_stack([x, y]))

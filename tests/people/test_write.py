@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +17,7 @@ import pytest
 from resight.data.labels import BODY10, LIP20, read_map
 from resight.data.parsing_sets import find_parsing_set, picture_list
 from resight.data.reid_sets import find_set
-from resight.errors import BadRecipe
+from resight.errors import BadRecipe, CannotWrite
 from resight.people.plan import Plan, Shot, generator
 from resight.people.shoot import Picture
 from resight.people.write import write_people
@@ -44,6 +49,13 @@ def test_a_set_is_read_as_market_1501(written: Path) -> None:
     found = find_set(written)
     counts = [sum(1 for _ in found.crops(split)) for split in ("train", "query", "gallery")]
     assert counts == [8, 4, 4]
+
+
+def test_more_than_nine_cameras_are_read_as_market_1501_too(tmp_path: Path) -> None:
+    write_people(tmp_path / "set", replace(PLAN, persons=2, cameras=11, pictures=1), shooter=drawn)
+    found = find_set(tmp_path / "set")
+    assert found.name == "market1501"
+    assert {crop.camera for crop in found.crops("train")} == set(range(1, 12))
 
 
 def test_pictures_and_maps_stand_in_lip_layout_without_a_second_copy(written: Path) -> None:
@@ -92,6 +104,77 @@ def test_a_killed_run_goes_on_to_the_same_bytes(written: Path, tmp_path: Path) -
 
     write_people(tmp_path / "set", PLAN, shooter=counting)
     assert set(seen) == {3, 4}
+    assert tree(tmp_path / "set") == tree(written)
+
+
+@pytest.mark.parametrize("where", [".jpg", ".png", ".json"])
+def test_a_full_disk_is_one_clear_sentence_and_leaves_nothing_half_written(
+    where: str, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_file = Path.replace
+    left = 25 if where == ".json" else 3
+
+    def full(self: Path, target: Path) -> Path:
+        nonlocal left
+        left -= Path(target).suffix == where or where == ".json"
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace_file(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(CannotWrite, match=r"Could not write .*: No space left on device\. Free some space"):
+            write_people(tmp_path / "set", PLAN, shooter=drawn)
+    left_behind = tree(tmp_path / "set")
+    assert not [name for name in left_behind if name.endswith(".partial")]
+    assert all(left_behind[name] == tree(written)[name] for name in left_behind if not name.startswith(".unfinished"))
+    write_people(tmp_path / "set", PLAN, shooter=drawn)
+    assert tree(tmp_path / "set") == tree(written)
+
+
+def test_a_disk_that_is_full_from_the_start_is_a_clear_sentence_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(CannotWrite, match="No space left on device"):
+        write_people(tmp_path / "set", PLAN, shooter=drawn)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from resight.people.write import write_people
+from test_write import PLAN, drawn
+
+if __name__ == "__main__":
+    replace, left = Path.replace, int(sys.argv[2])
+
+    def killing(self, target):
+        global left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(self, target)
+
+    Path.replace = killing
+    write_people(Path(sys.argv[1]), PLAN, shooter=drawn)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
+@pytest.mark.parametrize("files", [1, 7, 33])
+def test_after_kill_9_while_a_file_is_written_a_rerun_completes_and_leaves_no_half_file(
+    files: int, written: Path, tmp_path: Path
+) -> None:
+    folders = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
+    words = [sys.executable, "-c", KILLED, str(tmp_path / "set"), str(files)]
+    ran = subprocess.run(words, env={**os.environ, "PYTHONPATH": folders}, capture_output=True, check=False)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    assert [name for name in tree(tmp_path / "set") if name.endswith(".partial")]
+    write_people(tmp_path / "set", PLAN, shooter=drawn)
     assert tree(tmp_path / "set") == tree(written)
 
 

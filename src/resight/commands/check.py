@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.check import KINDS, Finding, SetCheck, check_set
+from resight.data.check_maps import MAPS, TruthCheck
 from resight.data.files import write_beside
 from resight.data.reid_sets import ReidSet
 from resight.data.reid_table import Counts
 from resight.types import SPLITS, Split
 
 SHOWN = 5  # items of a finding on the screen; the JSON file has all
+NAMED = ("unreadable", "bad-map", "bad-table")  # whose reasons name the file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +29,10 @@ class Check(SetOptions):
     (where cameras are not known: not at all); the same picture under two persons, in train and in test, or as a query
     and its own right answer under another or unknown camera; persons in both train and test; a copy of a published
     set with other counts than the published ones.
+
+    Beside the pictures, label maps (LIP's layout in `lip`, and `maps`, as `resight people` writes them) and people.csv:
+    also problems are a picture without its map, a map of another size or with unknown classes, and pictures and rows of
+    the table that do not match. Classes that occur and planted causes are counted.
 
     Notes (exit code 0): further copies of a picture of one person, persons with one training picture, empty splits, a
     set that has a published one's file names but less than half of its pictures.
@@ -68,6 +75,17 @@ def as_json(reid_set: ReidSet, result: SetCheck) -> dict[str, object]:
         "looked_at_pixels": result.looked,
         "counts": {split: dataclasses.asdict(result.counts[split]) for split in SPLITS},
         "official": {split: dataclasses.asdict(counts) for split, counts in official.items()} or None,
+        "label_maps": {
+            row.name: {
+                "label_set": row.labels.name,
+                "maps": row.maps,
+                "pictures": dict(zip(row.labels.classes, row.pictures.tolist(), strict=True)),
+                "pixels": dict(zip(row.labels.classes, row.pixels.tolist(), strict=True)),
+            }
+            for row in result.truth.counts
+            if MAPS[row.name].classes
+        },
+        "causes": result.truth.causes,
         "problems": result.problems,
         "findings": [
             {"kind": f.kind, "problem": f.problem, "says": KINDS[f.kind].says, "count": len(f.items), "items": f.items}
@@ -92,6 +110,8 @@ def _show(reid_set: ReidSet, result: SetCheck) -> None:
             split, *(f"{n:,}" if isinstance(n, int) else n for n in numbers), _published(reid_set, result, split)
         )
     console.print(table)
+    if said := list(_truth(result.truth)):
+        console.print("", *said, sep="\n")
     for note in reid_set.notes:
         console.print(f"\nNote: {note}.", end="")
     if reid_set.notes:
@@ -111,10 +131,21 @@ def _published(reid_set: ReidSet, result: SetCheck, split: Split) -> str:
     return "the same" if all(getattr(mine, name) == getattr(theirs, name) for name in known) else f"{theirs.pictures:,}"
 
 
+def _truth(truth: TruthCheck) -> Iterator[str]:
+    """Say which classes occur in the label maps and which causes were planted."""
+    for row in truth.counts:
+        if MAPS[row.name].classes:
+            classes = len(row.labels.classes)
+            missing = f" (missing: {', '.join(row.missing)})" if row.missing else ""
+            seen = f"classes with pixels: {classes - len(row.missing)}/{classes}{missing}"
+            yield f"{row.maps:,} label maps of {row.labels.name}, {seen}"
+    if truth.causes is not None:
+        planted = ", ".join(f"{name} {count:,}" for name, count in truth.causes.items())
+        yield f"planted causes: {planted or 'none'}"
+
+
 def _lines(finding: Finding) -> list[str]:
-    said = (
-        item[1:] if finding.kind == "unreadable" else item for item in finding.items[:SHOWN]
-    )  # reasons name the file
+    said = (item[1:] if finding.kind in NAMED else item for item in finding.items[:SHOWN])
     lines = [f"        {' | '.join(item)}" for item in said]
     more = len(finding.items) - SHOWN
     return [*lines, f"        and {more:,} more (all of them: --json FILE)"] if more > 0 else lines

@@ -52,6 +52,8 @@ class People:
     """Also draw every picture with a cause without it."""
     train_share: float = 0.5
     """Share of the persons for training; the others are queries and gallery."""
+    plain: str = ""
+    """Kinds of variety to switch off, with commas between them: cameras (all like the first), cloth (one colour)."""
     workers: int | None = None
     """Processes; left out, one per core."""
     preview: int | None = None
@@ -70,10 +72,11 @@ def people(config: People) -> int:
         seed=config.seed,
         height=height,
         width=width,
-        causes=tuple(name.strip() for name in config.causes.split(",") if name.strip()),
+        causes=_names(config.causes),
         cause_share=config.cause_share,
         twins=config.twins,
         train_share=config.train_share,
+        plain=_names(config.plain),
     )
     plan.check()
     if config.out is None:
@@ -105,6 +108,10 @@ def _read_bodies() -> None:
     if not is_cached():
         print("Reading the body model once takes some minutes; later starts take a second.", file=sys.stderr)
     load_anatomy()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -17,14 +17,16 @@ from resight.train.parser_recipe import ParserRecipe
 
 if TYPE_CHECKING:
     from resight.train.parser_validation import HeldOut
+    from resight.train.parsing_pictures import ParsingSet
+    from resight.train.photo_batches import PhotoSet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainParser:
     """Train a parser on one or several parsing sets, each recognised by its layout.
 
-    Known are LIP (train_images, train_segmentations, train_id.txt), sets of `resight people`, Clothing Co-Parsing
-    (photos 1-800), Penn-Fudan (photos 1-120) and Market-1501 with keypoints14.npz (training persons but the last 100).
+    Known are LIP, CIHP, ATR, Pascal-Person-Part, sets of `resight people`, Clothing Co-Parsing (photos 1-800),
+    Penn-Fudan (photos 1-120) and Market-1501 with keypoints14.npz (its training persons but the highest-numbered 100).
     Differently labelled sets teach one table: a label stands for all classes that it may mean. What the set holds out
     is scored during the run (validation.jsonl).
 
@@ -54,18 +56,25 @@ class TrainParser:
 def train_parser(config: TrainParser) -> int:
     """Train, with one progress line on stderr; prints the path of the weights."""
     recipe = _recipe(config)
+    from resight.data.label_sets import find_labels
+    from resight.data.parsing_targets import table_for
     from resight.train.parser import ParserRun
     from resight.train.parser_validation import held_out
     from resight.train.parsing_pictures import load_parsing_set
-    from resight.train.parsing_sources import find_source, joint_table
+    from resight.train.parsing_sources import find_source
+    from resight.train.photo_batches import photo_set
     from resight.train.resources import torch_threads
 
     sources = [find_source(root) for root in config.data]
-    table = joint_table(sources, recipe.labels)
+    table = table_for([source.source for source in sources], find_labels(recipe.labels))
     sets = held_out(config.data)
     keep_recipe(config.out, recipe)
-    with bar("decoding", total=sum(source.count for source in sources)) as told:
-        data = load_parsing_set(sources, table, recipe, told)
+    data: ParsingSet | PhotoSet
+    if recipe.crop == "box":
+        with bar("decoding", total=sum(len(source.pictures) for source in sources)) as told:
+            data = load_parsing_set(sources, table, recipe, told)
+    else:
+        data = photo_set(sources, table, recipe)
     threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
     with torch_threads(threads), bar("training", total=None) as told:
         run = ParserRun(config.out, recipe, data, watch=_Watch(told, sets, config.out))

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from resight.data.check_maps import TruthCheck, check_truth, maps_beside
 from resight.data.duplicates import MOST_PAIRS, Alike, alike, look_at
 from resight.data.reid_sets import ReidSet
 from resight.data.reid_table import Counts
@@ -39,6 +40,12 @@ KINDS: Final[dict[str, Kind]] = {
     "person-leak": Kind(True, "persons who are both in train and in test"),
     "answer-given": Kind(True, "queries whose own picture counts as a right answer in the gallery"),
     "damaged-copy": Kind(True, "counts that differ from the published set"),
+    "no-map": Kind(True, "pictures without their label map"),
+    "bad-map": Kind(True, "label maps that do not fit their picture or their classes"),
+    "bad-table": Kind(True, "faults of the table people.csv"),
+    "no-picture": Kind(True, "files in people.csv that are no picture of the set"),
+    "no-row": Kind(True, "pictures that are not in people.csv"),
+    "stray-map": Kind(False, "label maps without a picture"),
     "other-set": Kind(False, "another set under the file names of a published one", counted=False),
     "duplicate": Kind(False, "pairs of the very same picture under one person"),
     "near-duplicate": Kind(False, "pairs of nearly the same picture under one person"),
@@ -78,6 +85,8 @@ class SetCheck:
     """Problems first, in the order of KINDS."""
     looked: bool
     """Whether pictures were read; without it duplicates and damaged files are not known."""
+    truth: TruthCheck
+    """What the label maps and the table of truth beside the pictures hold."""
 
     @property
     def problems(self) -> int:
@@ -116,12 +125,20 @@ def check_set(reid_set: ReidSet, *, pixels: bool = True, told: Callable[..., Non
             found["single"].append((str(person),))
     for kind, row in chain(_compare(counts, reid_set.official), _empty(counts)):
         found[kind].append(row)
+    splits = SPLITS[1:] if reid_set.overlap == "pictures" else SPLITS  # there, train is query and gallery
+    records = [_Record(split, crop) for split in splits for crop in crops[split]]
+    paths = list(dict.fromkeys(record.crop.path for record in records))
+    maps = maps_beside(reid_set.root)
+    told = told or (lambda n, total=None: None)
     if pixels:
-        splits = SPLITS[1:] if reid_set.overlap == "pictures" else SPLITS  # there, train is query and gallery
-        records = [_Record(split, crop) for split in splits for crop in crops[split]]
-        for kind, row in _look(records, short, told or (lambda n, total=None: None)):
+        told(0, total=2 * len(paths) + sum(path.stem in files for files in maps.values() for path in paths))
+        for kind, row in _look(records, short, told):
             found[kind].append(row)
-    return SetCheck(counts, tuple(Finding(kind, tuple(found[kind])) for kind in KINDS if found[kind]), pixels)
+    truth = check_truth(reid_set.root, paths, maps, pixels=pixels, told=told)
+    for kind, row in truth.found:
+        found[kind].append(row)
+    findings = tuple(Finding(kind, tuple(found[kind])) for kind in KINDS if found[kind])
+    return SetCheck(counts, findings, pixels, truth)
 
 
 def count(crops: list[Crop]) -> Counts:
@@ -190,7 +207,6 @@ def _look(
     for record in records:
         users[record.crop.path].append(record)
     paths = list(users)
-    told(0, total=2 * len(paths))
     looks = look_at(paths, told)
     for row, reason in looks.unreadable.items():
         yield "unreadable", (short(paths[row]), reason)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import torch
@@ -27,20 +27,32 @@ ROOM: Final = 1.5
 """Sides of a canvas to those of the box in its middle."""
 
 
-class Changes(Protocol):
-    """How strongly pictures are changed; `train.parser_recipe.Spoiling` says what each number means."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spoiling:
+    """How strongly training pictures are changed beyond scale, place and mirror."""
 
-    turn: float
-    stretch: float
-    light: float
-    colour: float
-    grey: float
-    low: float
-    low_height: float
-    compress: float
-    noise: float
-    second: float
-    erase: float
+    turn: float = 6.0
+    """Largest rotation, degrees."""
+    stretch: float = 0.2
+    """Largest change of height against width, as a share."""
+    light: float = 0.35
+    """Largest change of brightness and of contrast, as a share."""
+    colour: float = 0.12
+    """Largest change of each colour channel against the others, as a share."""
+    grey: float = 0.05
+    """Chance of a picture without colour, 0..1."""
+    low: float = 0.5
+    """Chance that detail is lost as in a crop of fewer pixels, 0..1."""
+    low_height: float = 40.0
+    """Fewest pixels of height that detail is brought down to."""
+    compress: float = 0.25
+    """Chance of JPEG's blocks, 0..1."""
+    noise: float = 0.04
+    """Largest deviation of added noise, of a range of -1..1."""
+    second: float = 0.35
+    """Chance of another person of the batch pasted beside, in front or behind, 0..1."""
+    erase: float = 0.25
+    """Chance of a block of another picture over the person, which is background then, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,7 @@ Draw = Callable[..., Tensor]
 def changed(
     canvases: Canvases,
     rows: LabelRows,
-    how: Changes,
+    how: Spoiling,
     *,
     size: tuple[int, int],
     scale: tuple[float, float],
@@ -121,7 +133,7 @@ def _lookup(mirrored: UInt8[np.ndarray, " S"]) -> UInt8[np.ndarray, " 256"]:
 
 
 def _views(
-    draw: Draw, turned: Tensor, how: Changes, *, scale: tuple[float, float], shift: float
+    draw: Draw, turned: Tensor, how: Spoiling, *, scale: tuple[float, float], shift: float
 ) -> Float[Tensor, "B 2 3"]:
     """Where each view looks, in the canvas's -1..1: the box is the middle 1 / ROOM."""
     zoom = torch.exp(draw(math.log(scale[0]), math.log(scale[1]))) / ROOM
@@ -222,7 +234,7 @@ def _erase(
     return images, labels.masked_fill(block, background), others.masked_fill(block, 0)
 
 
-def _spoil(images: Tensor, how: Changes, draw: Draw, rng: torch.Generator) -> Tensor:
+def _spoil(images: Tensor, how: Spoiling, draw: Draw, rng: torch.Generator) -> Tensor:
     """Light, colour, lost detail, noise and JPEG."""
     contrast = torch.exp(draw(-how.light, how.light, 1, 1, 1))
     tint = torch.exp(draw(-how.colour, how.colour, 3, 1, 1))

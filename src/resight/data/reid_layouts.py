@@ -48,7 +48,7 @@ MARKET_FOLDERS: Final[dict[Split, str]] = {
     "query": "query",
     "gallery": "bounding_box_test",
 }
-MARKET_NAME: Final = re.compile(r"(-1|\d+)_c(\d)s(\d)_(\d+)_(\d+)")  # 0002_c1s1_000451_03.jpg
+MARKET_NAME: Final = re.compile(r"(-1|\d+)_c(\d+)s(\d)_(\d+)_(\d+)")  # 0002_c1s1_000451_03.jpg
 DUKE_NAME: Final = re.compile(r"(\d+)_c(\d)_f(\d+)")  # 0005_c2_f0046985.jpg
 PLAIN_NAME: Final = re.compile(r"(-1|\d+)_c(\d+)_")  # 0001_c1_2.png (CUHK03-NP)
 MSMT_MARKET_NAME: Final = re.compile(

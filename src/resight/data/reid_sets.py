@@ -18,6 +18,7 @@ from resight.data.reid_layouts import Columns, Own, folders_in, pictures_in, see
 from resight.data.reid_lists import common_folder
 from resight.data.reid_signs import market_names
 from resight.data.reid_table import LAYOUTS, PUBLISHED, Counts, Overlap
+from resight.data.sample import sample_folder
 from resight.errors import DatasetNotFound, UnknownName
 from resight.types import SPLITS, Crop, Split
 
@@ -62,7 +63,7 @@ def find_set(
     own = Own(columns=columns or Columns(), camera_pattern=camera_pattern)
     if layout is not None and layout not in LAYOUTS:
         raise UnknownName("data set layout", layout, LAYOUTS)
-    path = _sample_folder() if root == SAMPLE else _existing(Path(root))
+    path = sample_folder() if root == SAMPLE else _existing(Path(root))
     name = layout or next((name for name, row in LAYOUTS.items() if row.fits(path, own)), None)
     if name is None:
         raise DatasetNotFound(_explain(path, own))
@@ -92,13 +93,6 @@ def plain_pictures(root: Path | str) -> list[Path]:
     """List the pictures lying directly in a folder, by name: for folders that are no re-id set but can be embedded."""
     path = Path(root).expanduser()
     return pictures_in(path) if path.is_dir() else []
-
-
-def _sample_folder() -> Path:
-    folder = Path(__file__).parents[1] / SAMPLE
-    if not folder.is_dir():
-        raise DatasetNotFound("This copy of resight has no sample set inside: install it from its wheel or repository.")
-    return folder
 
 
 def _existing(path: Path) -> Path:

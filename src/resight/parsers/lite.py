@@ -191,7 +191,8 @@ def lite_objective(
         losses["second"] = second_weight * (wrong * told).sum() / told.sum().clamp_min(1)
     if found.sure is not None:
         quality, counts = foreground_iou(logits.argmax(1), ids, sets)
-        wrong = F.binary_cross_entropy(found.sure.float(), quality, reduction="none")
+        sure = found.sure.float().clamp(1e-6, 1 - 1e-6)
+        wrong = -(quality * sure.log() + (1 - quality) * (1 - sure).log())
         losses["sure"] = sure_weight * (wrong * counts).sum() / counts.sum().clamp_min(1)
     return losses
 

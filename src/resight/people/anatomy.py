@@ -78,7 +78,7 @@ class Anatomy:
 
 def missing_extra() -> MissingExtra:
     """What is raised where a package of the extra `people` is not installed."""
-    return MissingExtra("Rendered people need anny and mitsuba", extra="people")
+    return MissingExtra("Rendered people need anny", extra="people")
 
 
 def is_cached() -> bool:

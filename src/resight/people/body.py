@@ -18,6 +18,8 @@ from resight.people.anatomy import Anatomy, load_anatomy
 ANCHORS: Final = {"age": np.linspace(-1 / 3, 1, 5)}
 """Where the variations of a feature sit; others are spread evenly over 0..1."""
 RACES: Final = ("african", "asian", "caucasian")
+SHOULDER_DROP: Final = 7
+"""How far collar bones sink when held-away arms come down, degrees."""
 PARTS: Final[dict[str, int]] = {  # first letters of a bone's name -> body10 of the left side, or of the middle
     "upperarm": 3,
     "lowerarm": 5,
@@ -89,7 +91,7 @@ class Rest:
     heads: np.ndarray
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=8)
 def rest_body(shape: Shape) -> Rest:
     """Body of one shape; kept for the pictures of the same person that follow."""
     anatomy = load_anatomy()
@@ -193,6 +195,7 @@ def bone_turns(anatomy: Anatomy, heads: np.ndarray, pose: Pose) -> dict[str, np.
     }
     head_of = {name: heads[anatomy.bone(name)] for name in anatomy.bones.tolist()}
     for side, sign, shift, lift, bend, spread in arms:
+        drop = turns[f"clavicle.{side}"] = _turn((0, 1, 0), SHOULDER_DROP * sign)
         leg = (pose.phase + shift) % 1
         hip, knee = pose.stride * hip_angle(leg) + (1 - pose.stride) * 1, pose.stride * knee_angle(leg) + 2
         out = np.deg2rad(pose.stance) * sign
@@ -216,10 +219,21 @@ def bone_turns(anatomy: Anatomy, heads: np.ndarray, pose: Pose) -> dict[str, np.
             upper @ (head_of[f"wrist.{side}"] - head_of[f"lowerarm01.{side}"]),
             forward @ np.array([np.sin(away) * 0.3, 0, -1.0]),
         )
-        turns[f"upperarm01.{side}"] = upper
+        turns[f"upperarm01.{side}"] = drop.T @ upper
         turns[f"lowerarm01.{side}"] = upper.T @ lower @ upper
-        for finger in range(2, 6):
-            turns[f"finger{finger}-2.{side}"] = _turn((0, 1, 0), 25 * sign)
+        turns |= _resting_hand(head_of, side, sign)
+    return turns
+
+
+def _resting_hand(head_of: Mapping[str, np.ndarray], side: str, sign: int) -> dict[str, np.ndarray]:
+    """Fingers side by side and half closed, as hands hang."""
+    along = head_of[f"finger3-2.{side}"] - head_of[f"finger3-1.{side}"]
+    curl = _turn((0, 1, 0), 22 * sign)
+    turns = {f"finger1-2.{side}": _towards(head_of[f"finger1-3.{side}"] - head_of[f"finger1-2.{side}"], along)}
+    for finger in range(2, 6):
+        own = head_of[f"finger{finger}-2.{side}"] - head_of[f"finger{finger}-1.{side}"]
+        turns[f"finger{finger}-1.{side}"] = curl @ _towards(own, along)
+        turns[f"finger{finger}-2.{side}"] = turns[f"finger{finger}-3.{side}"] = _turn((0, 1, 0), 28 * sign)
     return turns
 
 

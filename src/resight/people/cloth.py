@@ -13,42 +13,51 @@ import numpy as np
 from jaxtyping import Float
 
 Pattern = Literal["plain", "stripes", "hoops", "checks", "print", "two-tone", "speckle"]
-PATTERNS: Final[tuple[Pattern, ...]] = ("plain", "stripes", "hoops", "checks", "print", "two-tone", "speckle")
 
 COLOURS: Final[dict[str, tuple[tuple[int, int, int], float]]] = {  # sRGB grey levels, share among upper garments
-    "black": ((28, 28, 31), 0.20),
-    "charcoal": ((58, 60, 64), 0.08),
-    "grey": ((125, 126, 128), 0.10),
-    "light-grey": ((190, 190, 190), 0.04),
-    "white": ((232, 231, 228), 0.17),
-    "navy": ((30, 38, 72), 0.08),
-    "blue": ((45, 86, 160), 0.07),
-    "light-blue": ((140, 175, 212), 0.04),
-    "turquoise": ((40, 150, 155), 0.02),
-    "green": ((50, 115, 62), 0.03),
+    "black": ((40, 40, 42), 0.20),
+    "charcoal": ((62, 63, 66), 0.09),
+    "grey": ((128, 128, 129), 0.11),
+    "light-grey": ((186, 186, 185), 0.07),
+    "white": ((232, 231, 229), 0.21),
+    "navy": ((36, 41, 62), 0.08),
+    "blue": ((58, 84, 134), 0.055),
+    "light-blue": ((150, 172, 198), 0.04),
+    "denim": ((82, 94, 114), 0.01),
+    "pale-denim": ((126, 140, 158), 0.005),
+    "turquoise": ((66, 140, 146), 0.012),
+    "green": ((70, 116, 76), 0.022),
     "olive": ((95, 96, 58), 0.02),
-    "yellow": ((226, 190, 56), 0.025),
-    "orange": ((214, 108, 42), 0.02),
-    "red": ((178, 36, 42), 0.05),
+    "yellow": ((214, 184, 84), 0.018),
+    "orange": ((206, 112, 64), 0.015),
+    "red": ((170, 48, 54), 0.042),
     "dark-red": ((98, 28, 36), 0.02),
-    "pink": ((226, 142, 165), 0.035),
-    "purple": ((98, 62, 128), 0.02),
+    "pink": ((220, 164, 176), 0.03),
+    "purple": ((100, 74, 118), 0.015),
     "brown": ((96, 66, 45), 0.02),
     "beige": ((205, 186, 155), 0.04),
 }
 TROUSERS: Final[dict[str, float]] = {
-    **{"black": 0.30, "charcoal": 0.10, "grey": 0.07, "navy": 0.14, "blue": 0.13, "light-blue": 0.07, "white": 0.04},
-    **{"beige": 0.06, "brown": 0.03, "olive": 0.03, "red": 0.01, "pink": 0.01, "green": 0.01},
+    **{"black": 0.30, "charcoal": 0.13, "grey": 0.08, "navy": 0.12, "denim": 0.15, "pale-denim": 0.07, "white": 0.05},
+    **{"beige": 0.08, "brown": 0.03, "olive": 0.03, "blue": 0.01, "red": 0.006, "pink": 0.006, "light-grey": 0.03},
 }
-SKIN: Final = ((244, 205, 180), (228, 184, 152), (205, 158, 124), (168, 120, 88), (120, 82, 60), (82, 56, 44))
+BAGS: Final[dict[str, float]] = {
+    **{"black": 0.4, "charcoal": 0.12, "navy": 0.1, "grey": 0.08, "brown": 0.08, "blue": 0.05, "red": 0.05},
+    **{"dark-red": 0.04, "white": 0.06, "beige": 0.05, "pink": 0.03, "olive": 0.03, "purple": 0.02, "yellow": 0.01},
+}
+SKIN: Final = ((232, 196, 174), (214, 172, 146), (192, 148, 120), (160, 116, 90), (118, 82, 62), (82, 57, 46))
 HAIR: Final[dict[str, tuple[tuple[int, int, int], float]]] = {
-    "black": ((24, 21, 20), 0.62),
-    "dark-brown": ((48, 35, 27), 0.2),
+    "black": ((36, 33, 32), 0.62),
+    "dark-brown": ((54, 43, 36), 0.2),
     "brown": ((88, 62, 43), 0.08),
     "blond": ((176, 142, 92), 0.04),
     "grey": ((140, 138, 136), 0.04),
     "red": ((120, 58, 34), 0.02),
 }
+LOUD: Final[dict[str, float]] = {
+    **{"stripes": 0.16, "hoops": 0.24, "checks": 0.18, "print": 0.28, "two-tone": 0.09, "speckle": 0.05}
+}
+"""Shares among the cloth that is not plain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +93,9 @@ def draw_colour(rng: np.random.Generator, shares: dict[str, float] | None = None
     return varied(COLOURS[pick(rng, shares)][0], rng)
 
 
-def varied(colour: tuple[int, int, int], rng: np.random.Generator, spread: float = 0.18) -> tuple[float, float, float]:
+def varied(colour: tuple[int, int, int], rng: np.random.Generator, spread: float = 0.16) -> tuple[float, float, float]:
     """Linear colour near to one in grey levels."""
-    found = linear(colour) * np.exp(rng.normal(0, spread)) * np.exp(rng.normal(0, spread * 0.4, 3))
+    found = linear(colour) * np.exp(rng.normal(0, spread)) * np.exp(rng.normal(0, spread * 0.25, 3))
     red, green, blue = np.clip(found, 0.006, 0.85).tolist()
     return (red, green, blue)
 
@@ -96,7 +105,7 @@ def draw_cloth(rng: np.random.Generator, *, shares: dict[str, float] | None = No
     colour, second = draw_colour(rng, shares), draw_colour(rng)
     if abs(np.mean(colour) - np.mean(second)) < 0.06:
         second = varied((236, 234, 230) if np.mean(colour) < 0.3 else (35, 36, 40), rng)
-    pattern = PATTERNS[0] if rng.random() < plain else PATTERNS[int(rng.integers(1, len(PATTERNS)))]
+    pattern: Pattern = "plain" if rng.random() < plain else pick(rng, LOUD)
     return Cloth(colour, second, pattern, float(rng.uniform(0.02, 0.07)), int(rng.integers(2**31)))
 
 
@@ -146,4 +155,4 @@ def _weave(places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Unevenness of real cloth: folds that lie darker and lighter, about a tenth."""
     waves = rng.normal(0, 1, (5, 3)) * np.array([16, 16, 9])
     folds = np.sin(places @ waves.T + rng.uniform(0, 6, 5)).mean(1)
-    return np.asarray(1 + 0.16 * folds)
+    return np.asarray(1 + 0.2 * folds)

@@ -75,10 +75,11 @@ def clothes(identity: Identity) -> list[Garment]:
                 fine=False,
             )
         )
-    low = 0.025 + 0.1 * slack
+    low = 0.012 + 0.05 * slack
     sleeve = float(np.interp(long, [0, 1], SLEEVES[identity.upper]))
     top = Cut(bottom=WAIST - 0.1 - 0.12 * long, sleeve=sleeve, neck=0.062 + 0.02 * slack)
-    over = Garment(label=UPPER, cut=top, cloth=identity.upper_cloth, away=0.016, loose=0.012 + 0.03 * slack)
+    over_loose = 0.01 + 0.03 * slack if identity.outer == "none" else 0.002
+    over = Garment(label=UPPER, cut=top, cloth=identity.upper_cloth, away=0.012, loose=over_loose)
     legs = {"trousers": 1.9 + 0.12 * long, "shorts": 0.45 + 0.6 * long, "jumpsuit": 1.9}.get(identity.lower)
     if identity.lower == "jumpsuit":
         whole = replace(top, bottom=-9.0, leg=1.9)
@@ -96,7 +97,7 @@ def clothes(identity: Identity) -> list[Garment]:
                     cut=trousers,
                     cloth=identity.lower_cloth,
                     away=0.008,
-                    loose=low * 0.45,
+                    loose=low * 0.55,
                     fine=identity.lower_cloth.pattern != "plain",
                 )
             )
@@ -111,7 +112,7 @@ def clothes(identity: Identity) -> list[Garment]:
             coat = replace(coat, bottom=WAIST - 0.06, skirt=CROTCH - 0.1 - 0.3 * long)
         found.append(
             Garment(
-                label=COAT, cut=coat, cloth=identity.outer_cloth, away=0.024 + 0.012 * slack, loose=0.03 + 0.02 * slack
+                label=COAT, cut=coat, cloth=identity.outer_cloth, away=0.02 + 0.01 * slack, loose=0.014 + 0.024 * slack
             )
         )
     top_of_shoe = {"trainers": 1.93, "boots": 1.62, "sandals": 2.02}[identity.shoes]
@@ -160,7 +161,7 @@ def _undressed() -> Piece:
     return _piece(skin, colours, np.median(parts()[skin], axis=1).astype(np.uint8))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=8)
 def bare_skin(identity: Identity) -> Skin:
     """Bare skin by the labels of each side, with eyes, brows and lips; the same in every pose."""
     anatomy, part, at = load_anatomy(), parts(), fields()

@@ -12,9 +12,9 @@ import numpy as np
 
 from resight.people.cloth import draw_colour
 from resight.people.mesh import Mesh, ellipsoid, joined, moved, painted, tube
-from resight.people.places import bicycle, box, bush, car
 from resight.people.raster import rasterise
 from resight.people.scene import View
+from resight.people.things import bicycle, box, bush, car
 
 
 def pole(rng: np.random.Generator) -> Mesh:

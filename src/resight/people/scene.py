@@ -46,6 +46,22 @@ class View:
         y = self.height / 2 - ray @ up / depth * scale - 0.5
         return np.stack([x, y, depth], axis=1)
 
+    @property
+    def pixel(self) -> float:
+        """How wide a pixel is at a distance of one metre, metres."""
+        return float(2 * np.tan(np.deg2rad(self.fov) / 2) / self.height)
+
+    def rays(self) -> np.ndarray:
+        """Directions H W 3 through the pixel centres, one metre along the view's axis."""
+        forward, right, up = _axes(self.eye, self.target)
+        x = (np.arange(self.width) + 0.5 - self.width / 2) * self.pixel
+        y = (self.height / 2 - np.arange(self.height) - 0.5) * self.pixel
+        return np.asarray(forward + x[None, :, None] * right + y[:, None, None] * up)
+
+    def finer(self, times: int) -> View:
+        """The same view with each pixel divided into `times` × `times`; odd numbers keep its centre."""
+        return replace(self, height=self.height * times, width=self.width * times)
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -63,6 +79,10 @@ class Scene:
     middle: np.ndarray
     shift: tuple[float, float]
     """Of the place, metres: where in it people pass."""
+    yaw: float
+    """Of the place, radians: from which side the camera looks at it."""
+    walk: float
+    """How far people in the background have gone, metres."""
     sun: float
     sun_azimuth: float
     sun_elevation: float
@@ -93,10 +113,10 @@ def make_scene(camera: Camera, figure: Figure, *, turn: float, rng: np.random.Ge
     middle = np.array([0.0, 0.0, figure.height / 2])
     top, left, bottom, right = _extent(body.vertices, eye, middle)
     tall = bottom - top
-    high = tall * float(np.clip(rng.normal(1.1, 0.05), 0.98, 1.3))
-    centre = (top + bottom) / 2 + tall * float(np.clip(rng.normal(0, 0.02), -0.05, 0.05))
-    wide = high / 2 * float(np.exp(rng.normal(0, 0.05)))
-    across = (left + right) / 2 + wide * float(np.clip(rng.normal(0, 0.06), -0.15, 0.15))
+    high = tall * float(np.clip(rng.normal(1.045, 0.04), 0.93, 1.25))
+    centre = (top + bottom) / 2 + tall * float(np.clip(rng.normal(0, 0.018), -0.06, 0.06))
+    wide = high / 2 * float(np.exp(rng.normal(-0.03, 0.08)))
+    across = (left + right) / 2 + wide * float(np.clip(rng.normal(0, 0.05), -0.15, 0.15))
     in_shade = camera.sun == 0 or rng.random() < 0.3
     low, top_pixels = camera.pixels
     return Scene(
@@ -109,7 +129,9 @@ def make_scene(camera: Camera, figure: Figure, *, turn: float, rng: np.random.Ge
         eye=eye,
         box=(centre - high / 2, across - wide / 2, centre + high / 2, across + wide / 2),
         middle=middle,
-        shift=(float(rng.uniform(-7, 7)), float(rng.uniform(-0.6, 0.6))),
+        shift=(float(rng.uniform(-9, 9)), float(rng.uniform(-0.1, 1.5))),
+        yaw=np.deg2rad(camera.yaw + float(rng.normal(0, 6))),
+        walk=float(rng.uniform(0, 24)),
         sun=0.0 if in_shade else camera.sun * float(rng.uniform(0.8, 1.2)),
         sun_azimuth=camera.sun_azimuth + float(rng.normal(0, 12)),
         sun_elevation=camera.sun_elevation + float(rng.normal(0, 3)),

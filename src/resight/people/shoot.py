@@ -6,15 +6,16 @@ Proof: tests/people/test_people.py.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from resight.data.degrade import LUMINANCE
+from resight.data.degrade import to_grey_levels
 from resight.data.labels import BODY10
 from resight.people.cameras import Camera, draw_camera
 from resight.people.causes import Cause, draw_native, plant, spoiling
+from resight.people.cloth import Cloth
 from resight.people.figure import make_figure
 from resight.people.identity import Identity, draw_identity, draw_pose
 from resight.people.plan import Plan, Shot, generator
@@ -24,8 +25,8 @@ from resight.people.sensor import develop
 
 CAUSE, SHADOW = 1, 2
 """Values of a cause map."""
-FAINT = 2.5 / 255
-"""A change of light that counts as shadow, in grey levels before the sensor's curve."""
+FAINT = 1
+"""Grey levels, before the sensor's curve, from which on a darker or lighter place counts as shadow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,20 @@ class Picture:
 @functools.lru_cache(maxsize=256)
 def identity_of(plan: Plan, person: int) -> Identity:
     """Person of a set."""
-    return draw_identity(generator(plan, 11, person))
+    identity = draw_identity(generator(plan, 11, person))
+    if "cloth" not in plan.plain:
+        return identity
+    worn = {field.name: getattr(identity, field.name) for field in fields(identity)}
+    plain: dict[str, Any] = {
+        name: replace(value, pattern="plain") for name, value in worn.items() if isinstance(value, Cloth)
+    }
+    return replace(identity, **plain)
 
 
 @functools.lru_cache(maxsize=256)
 def camera_of(plan: Plan, number: int) -> Camera:
     """Camera of a set."""
-    return draw_camera(plan.seed, number)
+    return replace(draw_camera(plan.seed, 1 if "cameras" in plan.plain else number), number=number)
 
 
 def shoot(plan: Plan, shot: Shot) -> Picture:
@@ -107,7 +115,8 @@ def _reach(shown: Rendered, clean: Rendered, shot: Shot) -> np.ndarray:
     if shot.cause is None or shot.cause.name not in ("occlusion", "second-person"):
         return np.full(shown.label.shape, CAUSE, np.uint8)
     found = np.zeros(shown.label.shape, np.uint8)
-    found[(np.abs(shown.light - clean.light) @ LUMINANCE) > FAINT] = SHADOW
+    apart = to_grey_levels(shown.light).astype(int) - to_grey_levels(clean.light)
+    found[np.abs(apart).max(2) > FAINT] = SHADOW
     found[shown.thing | (shown.person > 1)] = CAUSE
     return found
 

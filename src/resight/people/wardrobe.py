@@ -128,7 +128,7 @@ def level(how: Cut, shell: str) -> np.ndarray:
     return np.asarray(np.minimum(found, at.places[:, 0] * how.side) if how.side else found)
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=64)
 def pattern_piece(how: Cut, shell: str, fine: bool) -> tuple[sparse.csr_matrix, np.ndarray]:
     """What is cut out of a shell: how its corners arise from the body's (N V), and its triangles."""
     anatomy = load_anatomy()
@@ -178,7 +178,8 @@ def sew(garment: Garment, posed: np.ndarray) -> list[Mesh]:
             away = away + garment.loose * _slack(garment, places, corners)
         rng = np.random.default_rng(garment.cloth.seed)
         folds = np.sin(places @ (rng.normal(0, 1, (4, 3)) * [22, 22, 11]).T + rng.uniform(0, 6, 4)).mean(1)
-        vertices = surface + out * (away * (1 + 0.35 * folds) + 0.004 * folds)[:, None]
+        small = np.sin(places @ (rng.normal(0, 1, (3, 3)) * [55, 55, 30]).T + rng.uniform(0, 6, 3)).mean(1)
+        vertices = surface + out * (away * (1 + 0.3 * folds) + 0.004 * folds + 0.16 * away * small)[:, None]
         colours = cloth_colours(garment.cloth, places, corners @ at.front, corners @ at.is_arm.astype(np.float32))
         found.append(Mesh(vertices.astype(np.float32), faces, colours, np.full(len(faces), garment.label, np.uint8)))
     return found
@@ -194,7 +195,8 @@ def _slack(garment: Garment, places: np.ndarray, corners: sparse.csr_matrix) -> 
     legs = np.clip(leg, 0, 2) * 0.8
     if garment.cut.leg and garment.cut.top < 0.5:  # trousers hold on at the waist
         return np.asarray(legs * np.clip((WAIST - 0.1 - height) / 0.1, 0, 1))
-    return np.asarray(np.where(corners @ at.is_leg.astype(np.float32) > 0.5, legs, np.maximum(waist, 0.8 * hem)))
+    trunk = np.where(corners @ at.is_arm.astype(np.float32) > 0.5, 0.35, np.maximum(waist, 0.8 * hem))
+    return np.asarray(np.where(corners @ at.is_leg.astype(np.float32) > 0.5, legs, trunk))
 
 
 @functools.cache

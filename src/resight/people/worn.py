@@ -17,7 +17,7 @@ from resight.people.mesh import Mesh, ellipsoid, grid_faces, kept, normals, pain
 HAT, HAIR, SUNGLASSES, SCARF = 1, 2, 4, 11
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=8)
 def worn(identity: Identity) -> tuple[tuple[Mesh, str], ...]:
     """All of it on the body at rest, each with the bone that carries it (`hang:L`: it hangs from the left hand)."""
     rest = rest_body(identity.shape)
@@ -53,7 +53,7 @@ def hair(identity: Identity, rest: np.ndarray) -> list[tuple[Mesh, str]]:
         return []
     anatomy = load_anatomy()
     colour = np.asarray(identity.hair_colour)
-    thick = {"crop": 0.008, "short": 0.02}.get(style, 0.016)
+    thick = {"crop": 0.013, "short": 0.027}.get(style, 0.023)
     mine = _scalp() > 0
     faces = anatomy.skin[mine[anatomy.skin].any(1)]
     skull = anatomy.skin[(parts() == 1)[anatomy.skin].all(1)]
@@ -196,10 +196,10 @@ def bag(identity: Identity, rest: np.ndarray, heads: np.ndarray) -> list[tuple[M
             path = np.array(
                 [
                     [x, behind - 0.05, chest[2] + 0.03],
-                    [x, -0.02, chest[2] + 0.155],
-                    [x, -0.1, chest[2] + 0.1],
-                    [x * 1.1, front - 0.012, chest[2] - 0.03],
-                    [x * 1.5, front + 0.05, chest[2] - 0.17],
+                    [x, -0.02, chest[2] + 0.172],
+                    [x, -0.12, chest[2] + 0.11],
+                    [x * 1.1, front - 0.03, chest[2] - 0.03],
+                    [x * 1.6, front + 0.02, chest[2] - 0.17],
                     [x * 1.4, behind - 0.06, chest[2] - 0.25],
                 ]
             )

@@ -52,13 +52,17 @@ def write_people(
     Raises BadRecipe for a folder that holds something else, CannotWrite where the disk is full.
     """
     plan.check()
-    todo = _begin(folder, plan)
     told = told or (lambda *_, **__: None)
-    told((plan.persons - len(todo)) * plan.cameras * plan.pictures, total=plan.total)
-    for _ in _each_person(folder, plan, todo, workers, shooter):
-        told(plan.cameras * plan.pictures, pictures=plan.cameras * plan.pictures)
-    if (folder / NOTES).exists():
-        _finish(folder, plan)
+    try:
+        todo = _begin(folder, plan)
+        told((plan.persons - len(todo)) * plan.cameras * plan.pictures, total=plan.total)
+        for _ in _each_person(folder, plan, todo, workers, shooter):
+            told(plan.cameras * plan.pictures, pictures=plan.cameras * plan.pictures)
+        if (folder / NOTES).exists():
+            _finish(folder, plan)
+    except OSError as error:
+        reason = f"{error.filename or folder}: {error.strerror or error}"
+        raise CannotWrite(f"Could not write {reason}. Mend that, and the same command goes on.") from error
 
 
 def check_folder(folder: Path, plan: Plan) -> bool:
@@ -68,24 +72,28 @@ def check_folder(folder: Path, plan: Plan) -> bool:
         if json.loads(facts.read_text(encoding="utf-8")) != plan.facts():
             raise BadRecipe(f"{folder} holds people of another plan (see {facts}). Choose a new folder for --out.")
         return True
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(not _ours(path) for path in folder.iterdir())):
         raise BadRecipe(
             f"{folder} exists and holds something else; nothing was written. Choose a new folder for --out."
         )
     return False
 
 
+def _ours(path: Path) -> bool:
+    """What a run leaves that was killed before its plan was written."""
+    return path.name == NOTES or path.name.endswith(".partial")
+
+
 def _begin(folder: Path, plan: Plan) -> list[int]:
     """Make the folder; the persons that are still to be drawn."""
     if not check_folder(folder, plan):
-        try:
-            (folder / NOTES).mkdir(parents=True)
-        except OSError as error:
-            raise CannotWrite(f"{folder} cannot be made: {error.strerror}.") from error
+        (folder / NOTES).mkdir(parents=True, exist_ok=True)
         _write_text(folder / "plan.json", json.dumps(plan.facts(), indent=1) + "\n")
     if (folder / "people.csv").exists() and not (folder / NOTES).exists():
         return []
     (folder / NOTES).mkdir(exist_ok=True)
+    for half in list(folder.rglob(".*.partial")):  # of a run that was killed
+        half.unlink(missing_ok=True)
     return [person for person in range(1, plan.persons + 1) if not _note(folder, person).exists()]
 
 
@@ -120,13 +128,14 @@ def write_person(folder: Path, plan: Plan, person: int, shooter: Shooter = shoot
     rows = []
     for shot in shots(plan, person):
         picture = shooter(plan, shot)
-        _write_picture(folder, shot, picture)
+        write_picture(folder, shot, picture)
         rows.append(picture.truth)
     _write_text(_note(folder, person), json.dumps(rows) + "\n")
     return person
 
 
-def _write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
+def write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
+    """Write one picture with its twin and its maps where a set has them."""
     name = f"{shot.name}.jpg"
     _write_jpeg(folder / shot.split / name, picture.pixels, picture.quality)
     half = "train" if shot.split == "bounding_box_train" else "val"
@@ -140,7 +149,6 @@ def _write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
         _write_jpeg(folder / "twins" / name, picture.twin, picture.quality)
         maps.append((folder / "maps" / "cause", picture.reach, REACH))
     for place, values, labels in maps:
-        place.mkdir(parents=True, exist_ok=True)
         write_map(place / f"{shot.name}.png", values, labels)
 
 

@@ -1,6 +1,6 @@
 """Label maps as pictures: overlays, their legend, and one sheet of many crops.
 
-Proof: tests/report/test_parts.py.
+Proof: tests/commands/test_parse.py.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def overlay(pixels: Pixels, parts: UInt8[np.ndarray, "H W"], labels: LabelSet) -
     return np.asarray(pixels * (1 - share) + colours(labels)[parts] * share + 0.5, dtype=np.uint8)
 
 
-def cell(pixels: Pixels, parts: UInt8[np.ndarray, "H W"], labels: LabelSet) -> Pixels:
+def cell(pixels: Pixels, parts: UInt8[np.ndarray, "H W"], labels: LabelSet) -> UInt8[np.ndarray, "h w 3"]:
     """A picture and its overlay side by side at the sheet's cell size, as small as it will be shown."""
     both = [_fitted(pixels), _fitted(overlay(pixels, parts, labels))]
     return np.concatenate(both, axis=1)
 
 
-def _fitted(pixels: Pixels) -> Pixels:
+def _fitted(pixels: Pixels) -> UInt8[np.ndarray, "h w 3"]:
     high, wide = pixels.shape[:2]
     share = min(_CELL[0] / wide, _CELL[1] / high)
     size = (max(1, round(wide * share)), max(1, round(high * share)))

@@ -21,11 +21,12 @@ from resight.errors import BadRecipe, UnknownName
 from resight.losses import IGNORED, set_loss
 from resight.nn.backbones import imagenet_weights
 from resight.nn.parsing import Parsing
-from resight.parsing import ParserSettings, build_parser, save_parser
+from resight.parsing import PARSERS, ParserSettings, build_parser, save_parser
 from resight.train.embedder import load_backbone
 from resight.train.loop import cosine_with_warmup, poly
 from resight.train.parser_recipe import ParserRecipe
-from resight.train.parsing_pictures import ParsingSet, training_batches
+from resight.train.parsing_pictures import ParsingSet
+from resight.train.photo_batches import PhotoSet
 from resight.train.run import FolderRun, Watcher
 
 
@@ -68,7 +69,7 @@ def _optimizer(network: nn.Module, recipe: ParserRecipe) -> torch.optim.Optimize
 class ParserRun(FolderRun):
     """One training run of a parser. `train()` does everything; it may be killed and called again."""
 
-    def __init__(self, folder: Path, recipe: ParserRecipe, data: ParsingSet, *, watch: Watcher) -> None:
+    def __init__(self, folder: Path, recipe: ParserRecipe, data: ParsingSet | PhotoSet, *, watch: Watcher) -> None:
         self.recipe, self.data = recipe.check(), data
         super().__init__(
             folder,
@@ -134,8 +135,7 @@ class ParserRun(FolderRun):
         return path
 
     def _batches(self, steps: range) -> Iterator[tuple[Tensor, ParsingBatch]]:
-        return training_batches(
-            self.data,
+        return self.data.batches(
             self.recipe,
             steps,
             process=self.accelerator.process_index,
@@ -147,7 +147,7 @@ class ParserRun(FolderRun):
 Objective = Callable[[Parsing, ParsingBatch], dict[str, Tensor]]
 
 
-def build_objective(recipe: ParserRecipe, data: ParsingSet, device: torch.device) -> Objective:
+def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: torch.device) -> Objective:
     """The losses of a parser: its own objective, each pixel's loss taken over the set of classes that it may be."""
     sets = data.set_rows(device)
     if recipe.parser == "lite":
@@ -172,17 +172,26 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet, device: torch.device
         from resight.parsers.ce2p import ce2p_objective
 
         return lambda found, truth: ce2p_objective(found, truth.labels, pixel_loss=pixel_loss)
+    _needs_classes(recipe, data)
     if recipe.parser == "attention-ssl":
         from resight.parsers.attention_ssl import attention_ssl_objective
 
-        classes = find_labels(recipe.labels).classes
+        classes = data.table.target.classes
         return lambda found, truth: attention_ssl_objective(found, truth.labels, pixel_loss=pixel_loss, classes=classes)
-    if recipe.parser.startswith("cocnn"):
+    if recipe.parser == "cocnn":
         from resight.parsers.cocnn import cocnn_objective
 
         return lambda found, truth: cocnn_objective(found, truth.labels, pixel_loss=pixel_loss)
-    trainable = ("lite", "ce2p", "attention-ssl", "cocnn", "cocnn-superpixels")
-    raise UnknownName("parser that can be trained", recipe.parser, trainable)
+    raise UnknownName("parser that can be trained", recipe.parser, PARSERS)
+
+
+def _needs_classes(recipe: ParserRecipe, data: ParsingSet | PhotoSet) -> None:
+    """Attention+SSL's joints and Co-CNN's labels of the picture need to know each pixel's class."""
+    if len(data.table.sets) > len(data.table.target.classes):
+        raise BadRecipe(
+            f"{recipe.parser} learns from sets labelled by {recipe.labels} alone; one of --data is labelled otherwise "
+            "(its labels may mean several classes). Leave it out, or train `lite` or `ce2p`."
+        )
 
 
 @torch.no_grad()

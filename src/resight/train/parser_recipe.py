@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from resight.data.parsing_batches import Spoiling
 from resight.errors import BadRecipe
 
 
@@ -22,34 +23,6 @@ class Shares:
     """Penn-Fudan: outlines of persons."""
     market: float = 0.3
     """Keypoints of Market-1501's training crops."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Spoiling:
-    """How strongly training pictures are changed beyond scale, place and mirror."""
-
-    turn: float = 6.0
-    """Largest rotation, degrees."""
-    stretch: float = 0.2
-    """Largest change of height against width, as a share."""
-    light: float = 0.35
-    """Largest change of brightness and of contrast, as a share."""
-    colour: float = 0.12
-    """Largest change of each colour channel against the others, as a share."""
-    grey: float = 0.05
-    """Chance of a picture without colour, 0..1."""
-    low: float = 0.5
-    """Chance that detail is lost as in a crop of fewer pixels, 0..1."""
-    low_height: float = 40.0
-    """Fewest pixels of height that detail is brought down to."""
-    compress: float = 0.25
-    """Chance of JPEG's blocks, 0..1."""
-    noise: float = 0.04
-    """Largest deviation of added noise, of a range of -1..1."""
-    second: float = 0.35
-    """Chance of another person of the batch pasted beside, in front or behind, 0..1."""
-    erase: float = 0.25
-    """Chance of a block of another picture over the person, which is background then, 0..1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,7 @@
 
 Rendered people and LIP: their validation half in parts7. Clothing Co-Parsing: photos 801-884, cut to the person's loose
 box, in five groups that its labels and LIP's both know. Market-1501: where the joints of the 100 highest-numbered
-training persons lie. Proof: tests/train/test_parser_validation.py.
+training persons lie. Proof: tests/train/test_parser.py.
 """
 
 from __future__ import annotations
@@ -15,49 +15,19 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import UInt8
 
-from resight.data.images import is_picture, read_picture
+from resight.data.images import read_picture
 from resight.data.label_meanings import HEAD, KEYPOINTS14
-from resight.data.label_sets import CCP59, LIP20, PARTS7, LabelSet
+from resight.data.label_sets import CCP59, IGNORE, LIP20, PARTS7, STREET5
 from resight.data.labels import read_map
-from resight.data.regrouping import LIP20_PARTS7, Regrouping, find_regrouping, regroup_map
+from resight.data.parsing_sets import ParsingPicture, find_parsing_set
+from resight.data.regrouping import CCP59_STREET5, LIP20_PARTS7, LIP20_STREET5, Regrouping, find_regrouping, regroup_map
+from resight.errors import BadLabels
 from resight.evaluate.parsing import Confusion
 from resight.parsing import ParserModel
-from resight.train.parsing_sources import CCP_LAST, MARKET_HELD_OUT, find_source, loose_box
+from resight.train.parsing_sources import loose_box
 
 MOST: Final = 400
 """Pictures of one set that are scored during training, evenly spread."""
-CLOTHES5: Final = LabelSet("clothes5", ("background", "hair and hat", "skin", "clothes", "shoes"))
-_SKIN: Final = ("face", "left arm", "right arm", "left leg", "right leg")
-_SHOES: Final = (*("boots", "clogs", "flats", "heels", "loafers", "pumps", "sandals", "shoes", "sneakers", "wedges"),)
-_UNSURE: Final = (
-    *("accessories", "bag", "belt", "bracelet", "earrings", "glasses", "necklace", "purse", "ring", "stockings"),
-    *("sunglasses", "tights", "wallet", "watch"),
-)
-LIP20_CLOTHES5: Final = Regrouping(
-    LIP20,
-    CLOTHES5,
-    {
-        "background": ("background",),
-        "hair and hat": ("hair", "hat"),
-        "skin": (*_SKIN, "sunglasses"),
-        "shoes": ("left shoe", "right shoe"),
-        "clothes": tuple(LIP20.classes[number] for number in (3, 5, 6, 7, 8, 9, 10, 11, 12)),
-    },
-)
-CCP59_CLOTHES5: Final = Regrouping(
-    CCP59,
-    CLOTHES5,
-    {
-        "background": ("null",),
-        "hair and hat": ("hair", "hat"),
-        "skin": ("skin",),
-        "shoes": _SHOES,
-        "clothes": tuple(
-            name for name in CCP59.classes if name not in {"null", "hair", "hat", "skin", *_SHOES, *_UNSURE}
-        ),
-    },
-    dict.fromkeys(_UNSURE, "ignore"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +40,14 @@ class HeldOut:
 
 
 def held_out(roots: Sequence[Path]) -> list[HeldOut]:
-    """What can be scored in these folders; a set without a held-out part is left out."""
-    makers = {"rendered": _lip_half, "full": _lip_half, "ccp": _ccp, "market": _market}
+    """What can be scored in these folders; a set without a validation half, or of another kind, is left out."""
+    makers = {"people": _exact, "lip": _exact, "lip-folders": _exact, "ccp": _ccp, "market-keypoints": _market}
     found = []
     for root in roots:
-        share = find_source(root).share
-        if share in makers and (one := makers[share](root)) is not None:
-            found.append(one)
+        one = find_parsing_set(root)
+        records = list(one.pictures("val")) if one.layout.name in makers else []
+        if records:
+            found.append(makers[one.layout.name](one.layout.name, _spread(records)))
     return found
 
 
@@ -85,47 +56,34 @@ def validate(model: ParserModel, sets: Sequence[HeldOut]) -> dict[str, dict[str,
     return {one.name: one.score(model) for one in sets}
 
 
-def _spread(items: list[Path]) -> list[Path]:
-    if len(items) <= MOST:
-        return items
-    return [items[int(place)] for place in np.linspace(0, len(items) - 1, MOST)]
+def _spread(records: list[ParsingPicture]) -> list[ParsingPicture]:
+    places = np.linspace(0, len(records) - 1, min(MOST, len(records))).round().astype(int)
+    return [records[place] for place in places]
 
 
-def _lip_half(root: Path) -> HeldOut | None:
-    lip = root / "lip" if (root / "lip").is_dir() else root
-    pictures = _spread([path for path in sorted((lip / "val_images").glob("*")) if is_picture(path)])
-    if not pictures:
-        return None
-
+def _exact(name: str, records: list[ParsingPicture]) -> HeldOut:
     def score(model: ParserModel) -> dict[str, Any]:
         confusion = Confusion(PARTS7)
-        regrouping = find_regrouping(model.labels, PARTS7)
         sure, quality = [], []
-        for path, pixels, parsed in _parsed(model, pictures, regrouping):
-            truth = read_map(lip / "val_segmentations" / f"{path.stem}.png", LIP20, size=pixels.shape[:2], ignored=True)
-            grouped = regroup_map(truth, LIP20_PARTS7)
-            confusion.add(grouped, parsed.labels, path.name)
+        for record, pixels, parsed in _parsed(model, records, find_regrouping(model.labels, PARTS7)):
+            truth = regroup_map(read_map(_map_of(record), LIP20, size=pixels.shape[:2], ignored=True), LIP20_PARTS7)
+            confusion.add(truth, parsed.labels, record.picture.name)
+            known = (truth != IGNORE) & ((truth > 0) | (parsed.labels > 0))
+            quality.append(float((truth == parsed.labels)[known].mean()) if known.any() else 1.0)
             sure.append(parsed.sure)
-            known = (grouped != 255) & ((grouped > 0) | (parsed.labels > 0))
-            quality.append(float((grouped == parsed.labels)[known].mean()) if known.any() else 1.0)
-        scores = confusion.scores()
+        varied = np.std(sure) > 0 and np.std(quality) > 0
         return _told(confusion) | {
-            "side_confusion": scores.side_confusion,
-            "sure_correlation": float(np.corrcoef(sure, quality)[0, 1]) if np.std(sure) > 0 else float("nan"),
+            "side_confusion": confusion.scores().side_confusion,
+            "sure_correlation": float(np.corrcoef(sure, quality)[0, 1]) if varied else float("nan"),
         }
 
-    return HeldOut("rendered" if lip != root else "lip", len(pictures), score)
+    return HeldOut(name, len(records), score)
 
 
-def _ccp(root: Path) -> HeldOut | None:
-    pictures = [path for path in sorted((root / "images").iterdir()) if is_picture(path) and path.stem.isdigit()]
-    pictures = [path for path in pictures if int(path.stem) > CCP_LAST]
-    if not pictures:
-        return None
-
-    def crop(path: Path) -> tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]:
-        pixels = read_picture(path)
-        truth = read_map(root / "labels" / f"{path.stem}.png", CCP59, size=pixels.shape[:2])
+def _ccp(name: str, records: list[ParsingPicture]) -> HeldOut:
+    def crop(record: ParsingPicture) -> tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]:
+        pixels = read_picture(record.picture)
+        truth = read_map(_map_of(record), CCP59, size=pixels.shape[:2])
         left, top, right, bottom = loose_box(truth > 0) or (0, 0, pixels.shape[1], pixels.shape[0])
         rows = slice(max(0, round(top)), min(pixels.shape[0], round(bottom)))
         columns = slice(max(0, round(left)), min(pixels.shape[1], round(right)))
@@ -134,39 +92,37 @@ def _ccp(root: Path) -> HeldOut | None:
     def score(model: ParserModel) -> dict[str, Any]:
         if model.labels != LIP20:
             return {"not measured": f"the model answers in {model.labels.name}"}
-        confusion = Confusion(CLOTHES5)
-        for start in range(0, len(pictures), 16):
-            crops = [crop(path) for path in pictures[start : start + 16]]
-            parsed = model.parse([pixels for pixels, _ in crops], regrouping=LIP20_CLOTHES5)
+        confusion = Confusion(STREET5)
+        for start in range(0, len(records), 16):
+            crops = [crop(record) for record in records[start : start + 16]]
+            parsed = model.parse([pixels for pixels, _ in crops], regrouping=LIP20_STREET5)
             for (_, truth), one in zip(crops, parsed, strict=True):
-                confusion.add(regroup_map(truth, CCP59_CLOTHES5), one.labels)
+                confusion.add(regroup_map(truth, CCP59_STREET5), one.labels)
         return _told(confusion)
 
-    return HeldOut("ccp", len(pictures), score)
+    return HeldOut(name, len(records), score)
 
 
-def _market(root: Path) -> HeldOut | None:
-    joints = np.load(root / "keypoints14.npz")
-    names, places = joints["train_name"], joints["train_xy"]
-    persons = [int(str(name).split("_")[0]) for name in names]
-    kept = set(sorted(set(persons))[-MARKET_HELD_OUT:])
-    rows = [row for row, person in enumerate(persons) if person in kept]
-    rows = [rows[int(place)] for place in np.linspace(0, len(rows) - 1, min(MOST, len(rows)))]
-    pictures = [root / "bounding_box_train" / str(names[row]) for row in rows]
-
+def _market(name: str, records: list[ParsingPicture]) -> HeldOut:
     def score(model: ParserModel) -> dict[str, Any]:
         if model.labels != LIP20:
             return {"not measured": f"the model answers in {model.labels.name}"}
         found = {"head": [0, 0], "ankles": [0, 0], "ankle sides": [0, 0], "body": [0, 0]}
-        shown = _parsed(model, pictures, None)
-        for row, (_, _, parsed) in zip(rows, shown, strict=True):
-            _count_joints(parsed.labels, places[row] - 1, found)
-        return {name: right / seen if seen else float("nan") for name, (right, seen) in found.items()}
+        for record, _, parsed in _parsed(model, records, None):
+            if record.points is not None:
+                count_joints(parsed.labels, record.points, found)
+        return {joint: right / seen if seen else float("nan") for joint, (right, seen) in found.items()}
 
-    return HeldOut("market", len(pictures), score)
+    return HeldOut(name, len(records), score)
 
 
-def _count_joints(labels: UInt8[np.ndarray, "H W"], places: np.ndarray, found: dict[str, list[int]]) -> None:
+def _map_of(record: ParsingPicture) -> Path:
+    if record.labels is None:
+        raise BadLabels(f"{record.picture} has no label map.")
+    return record.labels
+
+
+def count_joints(labels: UInt8[np.ndarray, "H W"], places: np.ndarray, found: dict[str, list[int]]) -> None:
     """Where the joints (x, y from 0) of one crop lie: right and counted ones; a side counts where a side is named."""
     head = {LIP20.number(name) for name in HEAD}
     for joint, (x, y) in zip(KEYPOINTS14, places, strict=True):
@@ -190,12 +146,12 @@ def _count_joints(labels: UInt8[np.ndarray, "H W"], places: np.ndarray, found: d
 
 
 def _parsed(
-    model: ParserModel, pictures: Sequence[Path], regrouping: Regrouping | None
-) -> Iterator[tuple[Path, np.ndarray, Any]]:
-    for start in range(0, len(pictures), 32):
-        paths = pictures[start : start + 32]
-        pixels = [read_picture(path) for path in paths]
-        yield from zip(paths, pixels, model.parse(pixels, regrouping=regrouping), strict=True)
+    model: ParserModel, records: Sequence[ParsingPicture], regrouping: Regrouping | None
+) -> Iterator[tuple[ParsingPicture, np.ndarray, Any]]:
+    for start in range(0, len(records), 32):
+        chosen = records[start : start + 32]
+        pixels = [read_picture(record.picture) for record in chosen]
+        yield from zip(chosen, pixels, model.parse(pixels, regrouping=regrouping), strict=True)
 
 
 def _told(confusion: Confusion) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 A canvas is the person's box with half as much room again, at one size for all sources, with set numbers for labels
 (`data.label_union`). Everything is read from arrays on disk, so memory stays flat however long a run is.
-Proof: tests/train/test_parsing_pictures.py; benchmarks/parser_memory.py.
+Proof: tests/train/test_parser.py; benchmarks/parser_memory.py.
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ from resight.data.parsing_batches import ROOM, Canvases, LabelRows, ParsingBatch
 from resight.errors import TrainingStopped
 from resight.train.loop import seed_of
 from resight.train.parser_recipe import ParserRecipe
-from resight.train.parsing_sources import Shown, Source
+from resight.train.parsing_sources import Box, Shown, Source
 
 Pixels = UInt8[np.ndarray, "H W 3"]
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels, right and bottom outside."""
 FORMAT: Final = 1
 """Raised when canvases are made in another way, so that old ones on disk are not taken."""
 
@@ -65,6 +63,12 @@ class ParsingSet:
     def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
         return self.table.sets.to(device)
 
+    def batches(
+        self, recipe: ParserRecipe, steps: range, *, process: int, processes: int, device: torch.device
+    ) -> Iterator[tuple[Tensor, ParsingBatch]]:
+        """Yield one process's share of the batches of `steps`."""
+        return training_batches(self, recipe, steps, process=process, processes=processes, device=device)
+
     def rows(self) -> LabelRows:
         sets = self.table.sets.numpy()
         return LabelRows(person=~sets[:, 0], mirrored=self.table.swap()[: len(sets)])
@@ -84,7 +88,7 @@ class ParsingSet:
         frequency /= max(frequency.sum(), 1e-9)
         raw = np.where(frequency > 0, np.maximum(frequency, 1e-6) ** -balance, 0.0)
         mean = float((raw * frequency).sum()) or 1.0
-        return np.where(raw > 0, (raw / mean).clip(0.3, 4.0), 1.0).astype(np.float32)
+        return np.asarray(np.where(raw > 0, (raw / mean).clip(0.3, 4.0), 1.0), np.float32)
 
 
 def load_parsing_set(
@@ -113,12 +117,11 @@ def load_parsing_set(
 def _arrays(
     source: Source, table: SetTable, size: tuple[int, int], told: Callable[[int], None] | None
 ) -> tuple[SourceArrays, str]:
-    meaning = table.tables.get(source.labels.name)
-    print_ = fingerprint(source.files, FORMAT, size, source.name, table.sets.tolist(), meaning, source.labels.name)
+    print_ = fingerprint(source.files(), FORMAT, size, source.name, table.sets.tolist(), source.source)
     folder = cache_folder() / f"canvases-{source.name}-{print_}"
     paths = [folder / f"{name}.npy" for name in ("pictures", "labels", "others")]
     if not all(path.exists() for path in paths):
-        shapes = [(source.count, *size, 3), (source.count, *size), (source.count, *size)]
+        shapes = [(len(source.pictures), *size, 3), (len(source.pictures), *size), (len(source.pictures), *size)]
         with write_beside(paths[0]) as first, write_beside(paths[1]) as second, write_beside(paths[2]) as third:
             opened = [
                 np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
@@ -152,7 +155,7 @@ def canvas(shown: Shown, size: tuple[int, int]) -> tuple[Pixels, UInt8[np.ndarra
     )
 
 
-def _cut_picture(pixels: Pixels, view: Box, size: tuple[int, int]) -> Pixels:
+def _cut_picture(pixels: Pixels, view: Box, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
     high, wide = pixels.shape[:2]
     pads = [max(0, -int(np.floor(view[0]))), max(0, -int(np.floor(view[1])))]
     pads += [max(0, int(np.ceil(view[2])) - wide), max(0, int(np.ceil(view[3])) - high)]
@@ -169,7 +172,7 @@ def _cut_map(values: UInt8[np.ndarray, "H W"], view: Box, size: tuple[int, int])
     found = values[rows.clip(0, high - 1)[:, None], columns.clip(0, wide - 1)[None]].copy()
     found[(rows < 0) | (rows >= high)] = IGNORE
     found[:, (columns < 0) | (columns >= wide)] = IGNORE
-    return found
+    return np.asarray(found)
 
 
 def training_batches(

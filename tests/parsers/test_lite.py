@@ -1,0 +1,101 @@
+"""parser-lite: sizes, what it sees of places, and losses that agree with slow counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resight.nn.backbones import EfficientNetLite
+from resight.parsers.lite import LiteBackbone, ParserLite, borders, foreground_iou, lite_objective, with_places
+
+SETS = torch.tensor([[True, False, False], [False, True, False], [False, False, True], [False, True, True]])
+
+
+@pytest.fixture(scope="module")
+def network() -> ParserLite:
+    torch.manual_seed(0)
+    return ParserLite(classes=20).eval()
+
+
+def test_it_has_at_most_three_million_parameters(network: ParserLite) -> None:
+    assert sum(value.numel() for value in network.parameters()) <= 3_000_000
+
+
+@pytest.mark.parametrize(("high", "wide"), [(128, 64), (256, 128), (384, 128), (64, 32), (16, 16)])
+def test_a_high_picture_stays_high_and_the_map_has_half_its_size(network: ParserLite, high: int, wide: int) -> None:
+    with torch.inference_mode():
+        found = network(torch.zeros(2, 3, high, wide))
+    assert found.logits.shape == (2, 20, high // 2, wide // 2)
+    assert found.second.shape == (2, 1, high // 2, wide // 2)
+    assert found.sure.shape == (2,)
+    assert bool(((found.sure >= 0) & (found.sure <= 1)).all())
+
+
+def test_sides_that_do_not_divide_are_stretched_to_the_next_multiple(network: ParserLite) -> None:
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 130, 47)).logits.shape == (1, 20, 72, 24)
+
+
+def test_a_picture_is_parsed_the_same_alone_and_in_a_batch(network: ParserLite) -> None:
+    images = torch.randn(3, 3, 64, 32)
+    with torch.inference_mode():
+        together, alone = network(images), network(images[1:2])
+    assert torch.allclose(together.logits[1:2], alone.logits, atol=1e-4)
+
+
+def test_the_backbone_is_the_beginning_of_the_whole_one() -> None:
+    torch.manual_seed(1)
+    whole, part = EfficientNetLite().eval(), LiteBackbone().eval()
+    part.load_whole(whole.state_dict())
+    images = torch.randn(1, 3, 64, 32)
+    with torch.inference_mode():
+        expected = torch.nn.functional.relu6(whole.bn0(whole.conv_stem(images)))
+        for block in list(whole.blocks)[:11]:
+            expected = block(expected)
+        assert torch.allclose(part(images)[-1], expected, atol=1e-5)
+
+
+def test_places_run_from_minus_one_to_one_and_mirror_into_each_other() -> None:
+    places = with_places(torch.zeros(1, 0, 4, 3))
+    assert torch.allclose(places[0, 0, :, 0], torch.tensor([-0.75, -0.25, 0.25, 0.75]))
+    assert torch.allclose(places[0, 1], -places[0, 1].flip(1))
+
+
+@given(st.integers(0, 2**20))
+@settings(max_examples=20, deadline=None)
+def test_borders_are_where_a_slow_look_at_the_neighbours_finds_them(seed: int) -> None:
+    labels = np.random.default_rng(seed).choice([0, 1, 2, 255], (1, 5, 4)).astype(np.uint8)
+    found = borders(torch.from_numpy(labels))[0]
+    for row in range(5):
+        for column in range(4):
+            here = labels[0, row, column]
+            near = [(row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)]
+            others = [labels[0, r, c] for r, c in near if 0 <= r < 5 and 0 <= c < 4]
+            assert bool(found[row, column]) == (here != 255 and any(o not in (255, here) for o in others))
+
+
+def test_quality_counts_a_class_of_the_set_as_right_and_nothing_where_nothing_is_known() -> None:
+    ids = torch.tensor([[[3, 3], [0, 1]], [[255, 255], [255, 1]]])
+    classes = torch.tensor([[[1, 2], [1, 1]], [[1, 2], [0, 1]]])
+    quality, counts = foreground_iou(classes, ids, SETS)
+    assert quality[0] == pytest.approx(3 / 4)  # three right, one background pixel called 1
+    assert counts.tolist() == [1.0, 0.0]
+
+
+def test_the_losses_fall_when_the_answer_is_right_and_ignored_pixels_cost_nothing(network: ParserLite) -> None:
+    ids = torch.randint(0, 3, (2, 32, 16), dtype=torch.uint8)
+    others = torch.zeros(2, 32, 16, dtype=torch.uint8)
+    right = torch.nn.functional.one_hot(ids.long(), 3).permute(0, 3, 1, 2).float() * 20
+    keep = dict(sets=SETS, weights=torch.ones(4), second_weight=1.0, sure_weight=1.0, edge_weight=0.5)
+    from resight.nn.parsing import Parsing
+
+    def losses(logits: torch.Tensor, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        found = Parsing(logits=logits, second=torch.full((2, 1, 32, 16), -20.0), sure=torch.full((2,), 0.5))
+        return lite_objective(found, ids, others, **keep)
+
+    assert losses(right, ids)["parts"] < 1e-3 < losses(-right, ids)["parts"]
+    assert losses(right, ids)["second"] < 1e-6
+    assert losses(-right, torch.full_like(ids, 255))["parts"] == 0

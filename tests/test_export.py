@@ -1,0 +1,47 @@
+"""An exported parser answers as PyTorch does at any batch size, and is not written when it does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resight import export
+from resight.errors import BadWeights, MissingExtra
+from resight.parsing import load_parser
+from small_parser import untrained
+
+pytest.importorskip("onnxscript", reason="the extra `onnx` is not installed")
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+
+def test_a_file_takes_grey_levels_of_any_batch_and_says_what_was_checked(tmp_path: Path) -> None:
+    model = load_parser(untrained(tmp_path / "lite.safetensors"))
+    path = tmp_path / "lite.onnx"
+    found = export.export_parser(model, path)
+    assert set(found) == {"1", "2", "17"}
+    facts = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert json.loads(facts["parity"]) == found
+    assert json.loads(facts["resight-parser"])["height"] == 64
+    session = onnxruntime.InferenceSession(path)
+    pictures = np.random.default_rng(5).integers(0, 256, (5, 64, 32, 3), dtype=np.uint8)
+    probabilities, sure, _ = session.run(None, {"pictures": pictures})
+    for number, one in enumerate(model.parse(list(pictures))):
+        assert np.allclose(probabilities[number], one.probabilities, atol=1e-4)
+        assert sure[number] == pytest.approx(one.sure, abs=1e-4)
+
+
+def test_a_file_whose_answers_differ_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    with pytest.raises(BadWeights, match="was not written"):
+        export.export_parser(load_parser(untrained(tmp_path / "lite.safetensors")), tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_without_the_packages_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    with pytest.raises(MissingExtra, match=r"resight\[onnx\]"):
+        export._packages()

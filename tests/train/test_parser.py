@@ -1,0 +1,214 @@
+"""A parser's run that is killed and called again reaches what an unbroken one reaches; its memory stays flat."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from resight.config import from_table, load_toml, recipe_names
+from resight.data.label_meanings import KEYPOINTS14
+from resight.data.label_sets import LIP20, PARTS7
+from resight.data.parsing_targets import table_for
+from resight.errors import BadRecipe, TrainingStopped
+from resight.parsing import load_parser
+from resight.train.parser import ParserRun
+from resight.train.parser_recipe import ParserRecipe, Shares
+from resight.train.parser_validation import count_joints
+from resight.train.parsing_pictures import ParsingSet, chosen_canvases, load_parsing_set, training_batches
+from resight.train.parsing_sources import find_source, loose_box
+from small_parser import write_people
+
+RECIPE = ParserRecipe(
+    backbone_weights="none", height=32, width=16, batch=4, steps=6, validate_every=3, average=0.9, seed=3
+)
+
+
+def toy_set(folder: Path, recipe: ParserRecipe = RECIPE) -> ParsingSet:
+    os.environ["RESIGHT_CACHE"] = str(folder / "cache")
+    people = folder / "people"
+    source = find_source(people if people.exists() else write_people(people))
+    return load_parsing_set([source], table_for([source.source], LIP20), recipe)
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParsingSet:
+    monkeypatch.setenv("RESIGHT_CACHE", str(tmp_path / "cache"))
+    return toy_set(tmp_path)
+
+
+def silent(event: str, facts: dict[str, Any]) -> None:
+    del event, facts
+
+
+def losses(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_an_interrupted_run_goes_on_with_the_losses_of_an_unbroken_one(tmp_path: Path, data: ParsingSet) -> None:
+    whole = ParserRun(tmp_path / "whole", RECIPE, data, watch=silent).train()
+
+    def stop_at_4(event: str, facts: dict[str, Any]) -> None:
+        if event == "step" and facts["step"].number == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ParserRun(tmp_path / "broken", RECIPE, data, watch=stop_at_4).train()
+    mended = ParserRun(tmp_path / "broken", RECIPE, data, watch=silent).train()
+    assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
+    assert len(losses(tmp_path / "whole")) == 6
+    first, second = (safetensors.torch.load_file(path) for path in (whole, mended))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert load_parser(tmp_path / "whole").settings.height == 32
+    facts = json.loads((tmp_path / "whole" / "run.json").read_text())
+    assert facts["pictures"] == {"people": 6}
+    assert {"commit", "machine", "seed", "peak_host_mib", "data"} <= set(facts)
+
+
+@pytest.mark.slow
+def test_a_run_killed_without_warning_goes_on(tmp_path: Path, data: ParsingSet) -> None:
+    program = textwrap.dedent(
+        f"""
+        import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
+        import torch; torch.set_num_threads(1)
+        import test_parser as t, resight.train.run as r, time
+        from pathlib import Path
+        r.SAVE_EVERY_S = 0.0
+        slow = lambda event, facts: time.sleep(0.4) if event == "step" else None
+        data = t.toy_set(Path({str(tmp_path)!r}))
+        t.ParserRun(Path({str(tmp_path / "killed")!r}), t.RECIPE, data, watch=slow).train()
+        """
+    )
+    running = subprocess.Popen([sys.executable, "-c", program])
+    deadline = time.monotonic() + 90
+    while not (tmp_path / "killed" / "last" / "state.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.6)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    ParserRun(tmp_path / "killed", RECIPE, toy_set(tmp_path), watch=silent).train()
+    ParserRun(tmp_path / "whole", RECIPE, toy_set(tmp_path), watch=silent).train()
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path: Path, data: ParsingSet) -> None:
+    with pytest.raises(TrainingStopped, match="not finite at step"):
+        ParserRun(tmp_path / "run", replace(RECIPE, learning_rate=1e30, steps=20), data, watch=silent).train()
+
+
+def test_a_batch_depends_on_seed_and_step_alone_and_a_step_on_neither_neighbour(data: ParsingSet) -> None:
+    def labels(steps: range, seed: int = 3) -> list[torch.Tensor]:
+        recipe = replace(RECIPE, seed=seed)
+        made = training_batches(data, recipe, steps, process=0, processes=1, device=torch.device("cpu"))
+        return [truth.labels for _, truth in made]
+
+    assert torch.equal(labels(range(1, 4))[2], labels(range(3, 4))[0])
+    assert not torch.equal(labels(range(3, 4))[0], labels(range(3, 4), seed=4)[0])
+
+
+def test_a_canvas_holds_the_box_in_its_middle_and_knows_nothing_outside_the_photo(data: ParsingSet) -> None:
+    assert data.sources[0].pictures.shape == (6, 48, 24, 3)
+    labels = data.sources[0].labels[0]
+    assert (labels[:8] == 255).all()
+    assert (labels[:, :4] == 255).all()
+    assert set(np.unique(labels[8:40, 4:20])) == {0, 1, 5, 16, 17}
+    assert set(np.unique(data.sources[0].others[0][8:40, 4:20])) == {0, 1}
+
+
+def test_a_second_run_takes_the_canvases_from_disk(tmp_path: Path, data: ParsingSet) -> None:
+    seen: list[int] = []
+    source = find_source(tmp_path / "people")
+    again = load_parsing_set([source], table_for([source.source], LIP20), RECIPE, seen.append)
+    assert not seen
+    assert again.fingerprint == data.fingerprint
+
+
+def test_weights_are_one_in_the_mean_of_pixels_and_larger_for_rare_labels(data: ParsingSet) -> None:
+    weights = data.weights(0.35)
+    assert weights[0] < weights[1]
+    assert (data.weights(0.0) == 1).all()
+    assert weights.min() >= 0.3
+    assert weights.max() <= 4
+
+
+def test_a_source_without_a_share_is_left_out_and_none_at_all_is_refused(tmp_path: Path, data: ParsingSet) -> None:
+    source = find_source(tmp_path / "people")
+    with pytest.raises(TrainingStopped, match="nothing to train on"):
+        load_parsing_set([source], data.table, replace(RECIPE, shares=Shares(rendered=0.0)))
+
+
+def test_a_detectors_box_is_never_slimmer_than_people_are_drawn() -> None:
+    mask = np.zeros((100, 100), bool)
+    mask[10:90, 48:52] = True
+    left, top, right, bottom = loose_box(mask)
+    assert (left + right) / 2 == 50
+    assert (right - left) / (bottom - top) == pytest.approx(0.46)
+    assert top < 10 < 90 < bottom
+    assert loose_box(mask & False) is None
+
+
+def test_memory_does_not_grow_with_the_number_of_samples(data: ParsingSet) -> None:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("reads /proc/self/status")
+
+    def kib() -> int:
+        return int(next(line for line in status.read_text().splitlines() if line.startswith("RssAnon")).split()[1])
+
+    def samples(count: int) -> None:
+        for number in range(count // 100):
+            chosen_canvases(data, 100, np.random.default_rng(number), torch.device("cpu"))
+
+    samples(1000)
+    before = kib()
+    samples(10_000)
+    assert kib() - before < 4 * 1024
+
+
+def test_sides_stay_the_persons_own_through_a_regrouped_table(tmp_path: Path, data: ParsingSet) -> None:
+    source = find_source(tmp_path / "people")
+    grouped = load_parsing_set([source], table_for([source.source], PARTS7), replace(RECIPE, labels="parts7"))
+    rows = grouped.rows()
+    assert rows.mirrored[PARTS7.number("left leg")] == PARTS7.number("right leg")
+    assert not rows.person[0]
+    assert set(np.unique(grouped.sources[0].labels[0][8:40, 4:20])) == {0, 1, 2, 5, 6}
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name != "baseline-lite"])
+def test_every_shipped_recipe_of_a_parser_loads_and_keeps_height_before_width(name: str) -> None:
+    recipe = load_toml(ParserRecipe, name).check()
+    if "384x128" in name:
+        assert (recipe.height, recipe.width) == (384, 128)
+
+
+def test_numbers_that_make_no_run_are_refused() -> None:
+    for wrong in ({"steps": 0}, {"scale": (1.5, 0.5)}, {"mirror": 2.0}):
+        with pytest.raises(BadRecipe):
+            replace(RECIPE, **wrong).check()
+    with pytest.raises(BadRecipe, match="no key `hight`"):
+        from_table(ParserRecipe, {"hight": 3}, where="mine.toml")
+
+
+def test_joints_are_counted_where_they_lie_and_outside_the_crop_not_at_all() -> None:
+    labels = np.zeros((20, 10), np.uint8)
+    labels[:5], labels[5:15], labels[15:, :5], labels[15:, 5:] = 13, 5, 17, 16  # the person looks at us
+    places = np.full((14, 2), 8.0)
+    places[KEYPOINTS14.index("head")] = (4, 2)
+    places[KEYPOINTS14.index("right ankle")] = (2, 18)
+    places[KEYPOINTS14.index("left ankle")] = (2, 18)
+    places[KEYPOINTS14.index("neck")] = (40, 2)
+    found = {"head": [0, 0], "ankles": [0, 0], "ankle sides": [0, 0], "body": [0, 0]}
+    count_joints(labels, places, found)
+    assert found == {"head": [1, 1], "ankles": [2, 2], "ankle sides": [1, 2], "body": [10, 10]}

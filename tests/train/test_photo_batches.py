@@ -1,0 +1,59 @@
+"""Windows and whole photos: height stays height, labels follow the pixels, the batch is the same with more readers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from resight.data.label_sets import LIP20
+from resight.data.parsing_targets import table_for
+from resight.train.parser_recipe import ParserRecipe
+from resight.train.parsing_sources import find_source
+from resight.train.photo_batches import PhotoSet, photo_set, stretched, window
+from small_parser import write_people
+
+RECIPE = ParserRecipe(crop="random", height=48, width=16, batch=3, scale=(0.5, 1.6), mirror=0.5)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> PhotoSet:
+    source = find_source(write_people(tmp_path))
+    return photo_set([source], table_for([source.source], LIP20), RECIPE)
+
+
+def batches(photos: PhotoSet, recipe: ParserRecipe, steps: range) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    made = photos.batches(recipe, steps, process=0, processes=1, device=torch.device("cpu"))
+    return [(images, truth.labels) for images, truth in made]
+
+
+@pytest.mark.parametrize("crop", ["random", "whole"])
+def test_a_high_window_is_high_and_batches_depend_on_their_step_alone(photos: PhotoSet, crop: str) -> None:
+    recipe = replace(RECIPE, crop=crop)
+    both = batches(photos, recipe, range(1, 3))
+    assert both[0][0].shape == (3, 3, 48, 16)
+    assert both[0][1].shape == (3, 48, 16)
+    [(images, labels)] = batches(photos, replace(recipe, workers=4), range(2, 3))
+    assert torch.equal(images, both[1][0])
+    assert torch.equal(labels, both[1][1])
+
+
+def test_a_window_shows_labels_where_their_pixels_are_and_pads_with_nothing_known() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 20, (30, 10), dtype=np.uint8)
+    pixels = np.repeat(labels[..., None] * 10, 3, axis=2)
+    seen, told = window(pixels, labels, (20, 16), rng)
+    assert told.shape == (20, 16)
+    assert (told[:, 10:] == 255).all()
+    assert (seen[:, 10:] == 127).all()
+    assert (seen[:, :10, 0] == told[:, :10] * 10).all()
+
+
+def test_stretching_invents_no_label() -> None:
+    labels = np.random.default_rng(0).choice([0, 7, 255], (30, 10)).astype(np.uint8)
+    seen, told = stretched(np.zeros((30, 10, 3), np.uint8), labels, (384, 128))
+    assert seen.shape == (384, 128, 3)
+    assert set(np.unique(told)) <= {0, 7, 255}
