@@ -16,20 +16,20 @@ from resight.data.regrouping import LIP20_PARTS6, POOLING, regroup_probabilities
 
 LEAST_FOREGROUND: Final = 0.05
 """A mask that covers less of the crop than this has failed: the crop is taken as it is."""
-Maps = Float[Tensor, "B 20 H W"]
+Maps = Float[Tensor, "B 20 h w"]
 
 
-def regions(maps: Maps) -> Float[Tensor, "B 5 H W"]:
+def regions(maps: Maps) -> Float[Tensor, "B 5 h w"]:
     """SPReID's overlapping regions: foreground, head, upper, lower, shoes."""
     return torch.einsum("gk,bkhw->bghw", torch.from_numpy(POOLING.copy()).to(maps), maps)
 
 
-def six_parts(maps: Maps) -> Float[Tensor, "B 7 H W"]:
+def six_parts(maps: Maps) -> Float[Tensor, "B 7 h w"]:
     """Background and the six parts of `parts6`."""
     return regroup_probabilities(maps, LIP20_PARTS6)
 
 
-def foreground(maps: Maps) -> Float[Tensor, "B 1 H W"]:
+def foreground(maps: Maps) -> Float[Tensor, "B 1 h w"]:
     """Probability that a pixel is the person's, 0..1: what is not background."""
     return (1 - maps[:, :1]).clamp(0, 1)
 
@@ -40,7 +40,7 @@ def failed(maps: Maps) -> Bool[Tensor, " B"]:
     return ~(share >= LEAST_FOREGROUND)  # also where it is NaN
 
 
-def mask_of(maps: Maps, size: tuple[int, int], *, hard: bool = False) -> Float[Tensor, "B 1 h w"]:
+def mask_of(maps: Maps, size: tuple[int, int], *, hard: bool = False) -> Float[Tensor, "B 1 H W"]:
     """The person's mask at `size` (height, width), 0..1, or 0 and 1 when `hard`; all 1 where the mask failed."""
     mask = F.interpolate(foreground(maps), size, mode="bilinear", align_corners=False)
     if hard:

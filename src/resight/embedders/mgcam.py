@@ -24,7 +24,7 @@ from resight.embedders.masks import cut_free, mask_of
 from resight.errors import BadRecipe
 from resight.losses import identity_loss, over_processes
 from resight.losses_parts import pair_loss, region_triplet
-from resight.nn.blocks import identity_classifier
+from resight.nn.blocks import identity_classifiers
 from resight.nn.embeddings import Embeddings
 from resight.nn.small import MSCANStart, MultiScale
 
@@ -81,9 +81,7 @@ class MGCAM(nn.Module):
         self.branches = nn.ModuleList([Stream(width=width) for _ in range(count)])
         self.dropout = nn.Dropout(dropout)
         heads = 1 if attention == "none" else 3
-        self.classifier = (
-            nn.ModuleList([identity_classifier(width, classes) for _ in range(heads)]) if classes else None
-        )
+        self.classifier = identity_classifiers([width] * heads, classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"], maps: Float[Tensor, "B 20 h w"] | None = None) -> Embeddings:
         size = images.shape[2], images.shape[3]

@@ -23,7 +23,7 @@ from resight.errors import BadRecipe
 from resight.losses import IGNORED
 from resight.losses_parts import soft_cross_entropy, visibility_loss
 from resight.nn.backbones import EfficientNetLite
-from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifier
+from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
 from resight.nn.embeddings import Embeddings
 from resight.nn.parsing import Parsing
 
@@ -58,8 +58,7 @@ class OnePass(nn.Module):
         self.pool = GeM() if pooling == "gem" else AveragePool()
         self.parts = PartFeatures(channels, width=width)
         self.neck, self.foreground_neck = batch_norm_neck(channels), batch_norm_neck(channels)
-        heads = [identity_classifier(channels, classes) for _ in range(2)]
-        self.classifier = nn.ModuleList(heads) if classes else None
+        self.classifier = identity_classifiers((channels, channels), classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
         size = [-(-side // STRIDE) * STRIDE for side in images.shape[2:]]

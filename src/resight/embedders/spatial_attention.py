@@ -1,9 +1,9 @@
 """Spatial attention without parameters: each place counts by the softmax of its summed activation.
 
 Source: Wang et al., "Parameter-Free Spatial Attention Network for Person Re-Identification", arXiv:1811.12150: A is the
-sum over channels, p the softmax of A over the places, f p is pooled. Six stripes with a shared 1×1 to 256 and a classifier each, a
-classifier on their mean, and side classifiers on the first three stages (deep supervision), attention before each of
-their poolings (SA2); attention on the last map (SA1) is off in the paper's main rows.
+sum over channels, p the softmax of A over the places, f p is pooled. Six stripes with a shared 1×1 to 256 numbers and a
+classifier each, a classifier on their mean, and side classifiers on the first three stages (deep supervision) with
+attention before each of their poolings (SA2); attention on the last map (SA1) is off in the paper's main rows.
 Loss: (1 - λ) Σ stripes + λ (Σ sides + mean), λ = 0.2, all cross-entropy.
 Differs: the paper writes global pooling as a *sum*; a true mean after the attention would shrink features by the number
 of places, so the sum is used (an attention-weighted mean). Sums of hundreds of ReLU channels make the softmax almost
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from resight.losses import hard_triplet, identity_loss, over_processes
 from resight.nn.backbones import build_backbone
-from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifier
+from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
 from resight.nn.embeddings import Embeddings
 
 Matched = Literal["stripes", "reduced", "pooled"]
@@ -76,8 +76,7 @@ class SpatialAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
         side_widths = self.backbone.stage_channels[:3] if sides else ()
         widths = (*([256] * stripes if stripes else [channels]), *side_widths, *([256] if stripes else []))
-        heads = [identity_classifier(one, classes) for one in widths] if classes else []
-        self.classifier = nn.ModuleList(heads) if classes else None
+        self.classifier = identity_classifiers(widths, classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
         stages = self.backbone.stages(images)

@@ -20,7 +20,7 @@ from resight.embedders.part_features import PART_NAMES, PartFeatures, seen_share
 from resight.losses import hard_triplet, identity_loss, over_processes
 from resight.losses_parts import part_triplet, soft_cross_entropy, visibility_loss
 from resight.nn.backbones import build_backbone
-from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifier
+from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
 from resight.nn.embeddings import Embeddings
 from resight.nn.part_pool import shrink_masks
 
@@ -55,8 +55,7 @@ class VisibleParts(nn.Module):
         )
         self.parts = PartFeatures(channels, width=width)
         self.neck, self.foreground_neck = batch_norm_neck(channels), batch_norm_neck(channels)
-        heads = [identity_classifier(channels, classes) for _ in range(2)]
-        self.classifier = nn.ModuleList(heads) if classes else None
+        self.classifier = identity_classifiers((channels, channels), classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
         maps = self.backbone(images)

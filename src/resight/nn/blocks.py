@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -42,3 +44,8 @@ def identity_classifier(width: int, classes: int) -> nn.Linear:
     classifier = nn.Linear(width, classes, bias=False)
     nn.init.normal_(classifier.weight, std=0.001)
     return classifier
+
+
+def identity_classifiers(widths: Sequence[int], classes: int) -> nn.ModuleList | None:
+    """One classifier a width; None without classes."""
+    return nn.ModuleList([identity_classifier(width, classes) for width in widths]) if classes else None
