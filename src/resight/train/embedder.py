@@ -134,7 +134,7 @@ class Run(FolderRun):
             height=stage.height,
             width=stage.width,
             options=dict(recipe.options),
-            parser="" if self.data.maps is None else self.data.maps.stamp,
+            parser=self.data.parser,
             source=f"seed {recipe.seed}, data {self.data.fingerprint}, step {self.step} of {self.plan.steps}",
         )
 

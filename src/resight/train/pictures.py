@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,30 +23,19 @@ from resight.train.recipe import EmbedderRecipe, Stage
 from resight.types import Crop
 
 
-@runtime_checkable
-class SoftMaps(Protocol):
-    """Part maps of a whole set on disk."""
-
-    @property
-    def stamp(self) -> str:
-        """Which parser made them."""
-
-    def rows(self, names: Sequence[str]) -> Float[np.ndarray, "B 20 h w"]:
-        """Maps of pictures by file name, 0..1."""
-
-
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
     """Pictures of the training persons as one array, and each one's class (0, 1, … in sorted order of persons).
 
-    `files` are the pictures' names, by which `maps` has their part maps; `cutouts` may be pasted before them.
+    `maps` are their part maps of 20 classes, 0..255, and `parser` says who made them; `cutouts` may be pasted before
+    them.
     """
 
     pictures: NDArray[np.uint8]
     classes: NDArray[np.int64]
     fingerprint: str
-    files: tuple[str, ...] = ()
-    maps: SoftMaps | None = None
+    maps: UInt8[np.ndarray, "N 20 h w"] | None = None
+    parser: str = ""
     cutouts: CutOuts | None = None
 
 
@@ -85,7 +73,8 @@ def load_training_set(
     recipe: EmbedderRecipe,
     told: Callable[[int], None] | None = None,
     *,
-    maps: SoftMaps | None = None,
+    maps: UInt8[np.ndarray, "N 20 h w"] | None = None,
+    parser: str = "",
     cutouts: CutOuts | None = None,
 ) -> TrainingSet:
     """Decode the training pictures once, at the largest size that a stage asks for."""
@@ -95,8 +84,7 @@ def load_training_set(
     number = {person: row for row, person in enumerate(sorted({crop.person for crop in crops}, key=str))}
     classes = np.array([number[crop.person] for crop in crops], dtype=np.int64)
     pictures = decoded_pictures(paths, height=height, width=width, told=told)
-    files = tuple(path.name for path in paths)
-    return TrainingSet(pictures, classes, fingerprint(paths), files, maps, cutouts)
+    return TrainingSet(pictures, classes, fingerprint(paths, *([parser] if parser else [])), maps, parser, cutouts)
 
 
 def training_batches(
@@ -136,7 +124,7 @@ def training_batches(
         rng = torch.Generator().manual_seed(seed_of(recipe.seed, 1, step, process))
         maps = None
         if data.maps is not None:
-            maps = torch.from_numpy(data.maps.rows([data.files[row] for row in mine])).to(device)
+            maps = torch.from_numpy(data.maps[mine]).to(device).float() / 255
         seen = augment_covered(
             *(pictures, maps, recipe.augmentation, recipe.covering, cutouts), size=(stage.height, stage.width), rng=rng
         )
