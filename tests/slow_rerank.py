@@ -29,11 +29,14 @@ def crowd(seed, *, pictures, width, copies=0, zeros=0):
 
 def slow_rerank(query, gallery, *, k1, k2, lambda_):
     """Zhong et al., section 3, picture by picture and dense, in float64."""
-    features = np.concatenate([query, gallery])
-    squared, order = slow_order(features)
+    return slow_rerank_of(*slow_order(np.concatenate([query, gallery])), len(query), k1=k1, k2=k2, lambda_=lambda_)
+
+
+def slow_rerank_of(squared, order, asks, *, k1, k2, lambda_):
+    """The same from all squared distances and each row's pictures in order, the first `asks` rows being queries."""
     largest = squared.max(axis=1, keepdims=True)
     original = squared / np.where(largest > 0, largest, 1)
-    everyone = range(len(features))
+    everyone = range(len(squared))
 
     def mutual(picture, k):
         """R(p, k): those among its first k (and itself) that have it among theirs."""
@@ -52,9 +55,9 @@ def slow_rerank(query, gallery, *, k1, k2, lambda_):
         weights[picture] /= weights[picture].sum()
     if k2 > 1:
         weights = np.stack([weights[order[picture, :k2]].mean(axis=0) for picture in everyone])
-    result = np.empty((len(query), len(gallery)))
-    for asker in range(len(query)):
-        shared = np.minimum(weights[asker], weights[len(query) :]).sum(axis=1)
+    result = np.empty((asks, len(squared) - asks))
+    for asker in range(asks):
+        shared = np.minimum(weights[asker], weights[asks:]).sum(axis=1)
         jaccard = 1 - shared / (2 - shared)  # the union of two that sum to 1 is 2 less what they share
-        result[asker] = (1 - lambda_) * jaccard + lambda_ * original[asker, len(query) :]
+        result[asker] = (1 - lambda_) * jaccard + lambda_ * original[asker, asks:]
     return result

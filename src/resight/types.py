@@ -46,9 +46,24 @@ class Side:
     """Features of one side (query or gallery) with the facts that protocols need; all of equal length N.
 
     Shapes: features N D float32; persons N int64 or str; cameras N int64 or str (NO_CAMERA where unknown); files N str.
+    Where the model knows parts: parts N P D float32 and how visible each is, N P float32 in 0..1; both or neither.
     """
 
     features: NDArray[np.float32]
     persons: NDArray[np.generic]
     cameras: NDArray[np.generic]
     files: NDArray[Any]
+    parts: NDArray[np.float32] | None = None
+    visible: NDArray[np.float32] | None = None
+
+    def take(self, rows: NDArray[Any] | slice) -> Side:
+        """Only these rows, of everything."""
+        parts, visible = self.parts, self.visible
+        return Side(
+            self.features[rows],
+            self.persons[rows],
+            self.cameras[rows],
+            self.files[rows],
+            None if parts is None else parts[rows],
+            None if visible is None else visible[rows],
+        )

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resight.nn.backbones import EfficientNetLite
-from resight.parsers.lite import LiteBackbone, ParserLite, borders, foreground_iou, lite_objective, with_places
+from resight.parsers.lite import (
+    LiteBackbone,
+    ParserLite,
+    borders,
+    foreground_iou,
+    lite_objective,
+    thinned,
+    with_places,
+)
 
 SETS = torch.tensor([[True, False, False], [False, True, False], [False, False, True], [False, True, True]])
 
@@ -99,3 +107,11 @@ def test_the_losses_fall_when_the_answer_is_right_and_ignored_pixels_cost_nothin
     assert losses(right, ids)["parts"] < 1e-3 < losses(-right, ids)["parts"]
     assert losses(right, ids)["second"] < 1e-6
     assert losses(-right, torch.full_like(ids, 255))["parts"] == 0
+
+
+def test_thinning_takes_one_pixel_of_each_block_and_a_batch_takes_all_four_in_turn() -> None:
+    maps = torch.arange(4 * 2 * 4 * 6).reshape(4, 2, 4, 6)
+    found = thinned(maps)
+    for row, (down, right) in enumerate([(0, 0), (1, 0), (0, 1), (1, 1)]):
+        assert torch.equal(found[row], maps[row, :, down::2, right::2])
+    assert torch.equal(thinned(maps[..., :5]), maps[..., :5])

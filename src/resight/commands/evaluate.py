@@ -17,6 +17,7 @@ from resight.evaluate.protocols import ProtocolName, pool_queries, rules_of
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import Intervals, intervals_of, write_scores
 from resight.evaluate.statistics import check_chance
+from resight.search.choosing import DistanceName, choose_distance
 from resight.search.features import Features, load_features, side
 from resight.types import Side
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from resight.data.reid_sets import ReidSet
+    from resight.evaluate.views import ViewScores
     from resight.model import Model
 
 EXPECTED: Final = (
@@ -49,12 +51,18 @@ class Evaluate(SetOptions):
     protocol: ProtocolName = "market"
     """Which gallery pictures count. market and cuhk03-np: not the query's person in its own camera. cuhk03: one drawn
     picture of each person. occluded: all. multi-query: as market, query pictures pooled by person and camera."""
+    distance: DistanceName | None = None
+    """What is compared: global, parts (those that both crops show) or both; left out, both where the file has parts."""
+    part_share: float | None = None
+    """For both: the part distance's share, 0..1; left out, what the file says, else 0.5."""
     json: Path | None = None
     """Write the scores file here, with each query's own scores for `resight compare`."""
     open_set: bool = False
     """Also measure what happens with strangers: thresholds, TAR at FAR, DIR at FAR, a calibrated probability."""
     false_match_rate: float = 0.001
     """For --open-set: the share of pairs of two persons that may pass as one, 0..1."""
+    views: Path | None = None
+    """A file of keypoints (keypoints14.npz): also score with only same-view or other-view true matches."""
     truth: Path | None = None
     """A folder of true label maps, to score the label maps of a parser in folder X, paired by name."""
     labels: str = "lip20"
@@ -77,6 +85,7 @@ def evaluate(config: Evaluate) -> int:
     if config.truth is not None:
         return _maps(config, config.truth)
     features, notes = _features(config)
+    features = choose_distance(features, config.distance, config.part_share)
     scores = score_features(features, protocol=config.protocol, rng=np.random.default_rng(config.seed))
     if scores.answered == 0:
         raise BadFeatures(
@@ -86,14 +95,22 @@ def evaluate(config: Evaluate) -> int:
         )
     intervals = intervals_of(scores, rng=np.random.default_rng(config.seed), resamples=config.resamples)
     opened = _open_set(features, config) if config.open_set else None
+    views = None
+    if config.views is not None:
+        from resight.commands import evaluate_views
+
+        views = evaluate_views.measure_views(
+            features, config.views, config.protocol, seed=config.seed, resamples=config.resamples
+        )
     notes += _notes(features, scores, config)
     gallery = len(features.gallery.persons)
     try:
         if config.json is not None:
             about = _about(config, features, opened, notes)
+            about |= {} if views is None else evaluate_views.facts_of(*views)
             write_scores(config.json, scores, intervals, gallery=gallery, about=about)
     finally:  # a full disk does not hide the scores, and a closed pipe does not lose the file
-        _print(scores, intervals, opened, gallery, notes)
+        _print(scores, intervals, opened, gallery, notes, views)
     return 0
 
 
@@ -171,6 +188,7 @@ def _more_query_pictures(reid_set: ReidSet, query: Side, model: Model) -> Side |
 def _about(config: Evaluate, features: Features, opened: OpenSet | None, notes: list[str]) -> dict[str, object]:
     about: dict[str, object] = {
         "metric": features.metric,
+        "part_share": features.part_share,
         "source": config.x,
         "model": config.model,
         "resamples": config.resamples,
@@ -184,6 +202,8 @@ def _about(config: Evaluate, features: Features, opened: OpenSet | None, notes: 
 
 def _notes(features: Features, scores: RankingScores, config: Evaluate) -> list[str]:
     notes = [f"protocol {config.protocol}: {rules_of(config.protocol).summary}"]
+    if features.has_parts:
+        notes.append(f"parts that both crops show are {features.part_share:.0%} of the distance")
     if rules_of(config.protocol).single_shot:
         notes.append("papers give no mAP for cuhk03: here it is the mean over the same draws")
     if rules_of(config.protocol).pooled:
@@ -203,7 +223,14 @@ def _open_set(features: Features, config: Evaluate) -> OpenSet:
     )
 
 
-def _print(scores: RankingScores, intervals: Intervals, opened: OpenSet | None, gallery: int, notes: list[str]) -> None:
+def _print(
+    scores: RankingScores,
+    intervals: Intervals,
+    opened: OpenSet | None,
+    gallery: int,
+    notes: list[str],
+    views: tuple[ViewScores, dict[str, Intervals]] | None,
+) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
@@ -223,6 +250,10 @@ def _print(scores: RankingScores, intervals: Intervals, opened: OpenSet | None, 
     console.print(table)
     if opened is not None:
         _print_open_set(console, opened)
+    if views is not None:
+        from resight.commands.evaluate_views import print_views
+
+        print_views(console, *views)
     for note in notes:
         console.print(f"· {note}", markup=False)
 

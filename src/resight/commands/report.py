@@ -16,6 +16,7 @@ from resight.errors import BadFeatures, BadPicture, BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName, rules_of
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of
+from resight.search.choosing import DistanceName, choose_distance
 from resight.search.features import UNREADABLE, Features, load_features
 from resight.types import JUNK
 
@@ -50,6 +51,11 @@ class Report(SetOptions):
     """For a data set: a shipped name, a run folder or a weights file; left out, the default model."""
     protocol: ProtocolName = "market"
     """Which gallery pictures a query must ignore."""
+    distance: DistanceName | None = None
+    """What is compared: global (whole bodies), parts (those that both crops show) or both; left out, as the file says:
+    both where it has parts."""
+    part_share: float | None = None
+    """For both: the part distance's share, 0..1; left out, what the file says, else 0.5."""
     images: Path | None = None
     """For a features file: the folder that its file names are relative to."""
 
@@ -72,10 +78,9 @@ def report(config: Report) -> int:
     if config.worst < 0:
         raise BadRecipe(f"--worst is {config.worst}; give the number of queries to show, 0 or more.")
     source = _open(config)
+    features = choose_distance(source.features, config.distance, config.part_share)
     notes = [HEADS_NOTE] if config.blur_heads else []
-    page = describe(
-        source.features, config.protocol, worst=config.worst, title=source.title, model=source.model, notes=notes
-    )
+    page = describe(features, config.protocol, worst=config.worst, title=source.title, model=source.model, notes=notes)
     files = {tile.file: None for strip in page.strips for tile in tiles_of(strip)}
     pictures = read_pictures(files, source.folders, blur_heads=config.blur_heads)
     shown = write_page(config.out, page, pictures)
@@ -116,7 +121,7 @@ def describe(
             ("compared", counts),
             ("model", model),
             ("protocol", f"{protocol}: {rules.summary}"),
-            ("distance", features.metric),
+            ("distance", _distance(features)),
         ),
         distance_name=f"{features.metric} distance",
         scores=_scores(scores),
@@ -126,6 +131,11 @@ def describe(
         cameras=camera_pairs(features, scores),
         notes=tuple(notes),
     )
+
+
+def _distance(features: Features) -> str:
+    parts = f", {features.part_share:.0%} of it over the parts that both crops show" if features.part_share else ""
+    return f"{features.metric}{parts}"
 
 
 def read_pictures(files: Iterable[str], folders: Sequence[Path], *, blur_heads: bool) -> dict[str, NDArray[np.uint8]]:

@@ -14,9 +14,9 @@ import numpy as np
 from resight.commands.progress import bar
 from resight.data.files import write_beside
 from resight.errors import BadRecipe
+from resight.search.choosing import DistanceName, choose_distance
 from resight.search.features import load_features
-from resight.search.rerank import check_numbers
-from resight.search.rerank import rerank as rerank_features
+from resight.search.rerank import check_numbers, rerank_features
 
 LONG: Final = 8_000
 """Pictures on both sides together from which on a progress bar is worth its line."""
@@ -41,6 +41,11 @@ class Rerank:
     """Neighbours whose encodings are averaged; 1 averages none."""
     lambda_: float = 0.3
     """Share of the original distance, 0..1: 1 gives the original distance back, 0 the neighbourhoods alone."""
+    distance: DistanceName | None = None
+    """What is compared: global (whole bodies), parts (those that both crops show) or both; left out, as the file says:
+    both where it has parts."""
+    part_share: float | None = None
+    """For both: the part distance's share, 0..1; left out, what the file says, else 0.5."""
 
 
 def rerank(config: Rerank) -> int:
@@ -48,9 +53,8 @@ def rerank(config: Rerank) -> int:
     check_numbers(k1=config.k1, k2=config.k2, lambda_=config.lambda_)
     if config.out.exists() and config.features.exists() and config.out.samefile(config.features):
         raise BadRecipe(f"--out {config.out} is the features file itself; give the distances another name.")
-    features = load_features(config.features)
-    query, gallery = features.query.features, features.gallery.features
-    shape = len(query), len(gallery)
+    features = choose_distance(load_features(config.features), config.distance, config.part_share)
+    shape = len(features.query.features), len(features.gallery.features)
     with (
         write_beside(config.out) as partial,
         bar("re-ranking", total=None) if sum(shape) >= LONG else nullcontext() as told,
@@ -65,10 +69,11 @@ def rerank(config: Rerank) -> int:
                 told(done - before, **({} if before else {"total": total}))
             before = done
 
-        rerank_features(query, gallery, k1=config.k1, k2=config.k2, lambda_=config.lambda_, out=distances, told=tell)
+        rerank_features(features, k1=config.k1, k2=config.k2, lambda_=config.lambda_, out=distances, told=tell)
         distances.flush()
         del distances
     how = f"k1 {config.k1}, k2 {config.k2}, lambda {config.lambda_:g}"
+    how += f", parts {features.part_share:.0%} of the distance" if features.part_share else ""
     print(f"{config.out}: {shape[0]} queries by {shape[1]} gallery pictures, re-ranked with {how}.", file=sys.stderr)
     return 0
 

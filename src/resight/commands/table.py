@@ -78,6 +78,12 @@ COMMANDS: Final[dict[str, Command]] = {
             "resight parse crops --model runs/lite --out parsed --no-overlays",
         ),
     ),
+    "parts": Command(
+        "resight.commands.parts:Parts:parts",
+        "Write soft part maps of a whole set, for networks that are guided by parts.",
+        ("dataset",),
+        ("resight parts ~/market1501 --out parts", "resight parts sample --model runs/lite --labels parts8 --out p8"),
+    ),
     "export": Command(
         "resight.commands.export:Export:export",
         "Write a parser as an ONNX file that answers as PyTorch does, checked before it is kept.",
@@ -93,6 +99,15 @@ COMMANDS: Final[dict[str, Command]] = {
             "resight evaluate ~/market1501 --model runs/base --json scores.json",
         ),
     ),
+    "occlude": Command(
+        "resight.commands.occlude:Occlude:occlude",
+        "Hide a known share of each query behind objects: an occlusion benchmark, made anew from files.",
+        ("dataset",),
+        (
+            "resight occlude ~/market1501 --objects occluders --people pennfudan --out occluded",
+            "resight evaluate occluded/occluded-40 --json occluded-40.json",
+        ),
+    ),
     "rerank": Command(
         "resight.commands.rerank:Rerank:rerank",
         "Re-rank a features file by k-reciprocal neighbours.",
@@ -104,6 +119,12 @@ COMMANDS: Final[dict[str, Command]] = {
         "Say whether one run is really better than another: difference, interval, p-value.",
         ("a", "b"),
         ("resight compare base.npz other.npz", "resight compare base.json other.json --at-least 0.01"),
+    ),
+    "leaderboard": Command(
+        "resight.commands.leaderboard:Leaderboard:leaderboard",
+        "Print the table of methods from committed results, and which differences are certain.",
+        (),
+        ("resight leaderboard", "resight leaderboard --protocol validation --json"),
     ),
     "report": Command(
         "resight.commands.report:Report:report",

@@ -7,6 +7,7 @@ Proof: tests/data/test_degrade.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Final, Literal
 
@@ -17,9 +18,16 @@ from scipy import ndimage
 
 Picture = UInt8[np.ndarray, "H W 3"]
 Light = Float[np.ndarray, "H W 3"]
+Patch = Float[np.ndarray, "_ _ 4"]
+"""Colours times opacity (0..255) and opacity (0..1)."""
 Side = Literal["bottom", "top", "left", "right"]
 LUMINANCE: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Share of red, green and blue in the brightness of linear light."""
+GROWTH: Final = 1.2
+GROWTHS: Final = 14
+"""Steps by which an object grows at most until it can hide enough."""
+LARGEST: Final = 1_500
+"""No object is pasted larger than this, in pixels."""
 FULL_WELL: Final = 6_000.0
 """Electrons of a white pixel of a small camera."""
 
@@ -143,3 +151,89 @@ def compress(picture: Picture, *, quality: int) -> Picture:
     file = BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))
+
+
+def paste(picture: Picture, patch: Patch) -> Picture:
+    """Picture behind an object whose colours are given times their opacity."""
+    return np.asarray(picture * (1 - patch[:, :, 3:]) + patch[:, :, :3] + 0.5, dtype=np.uint8)
+
+
+def fill(picture: Picture, mask: Float[np.ndarray, "H W"], keep: Bool[np.ndarray, "H W"]) -> Picture:
+    """Picture with the masked place (0..1) in one colour: the mean of what is neither masked nor in `keep`.
+
+    The control of an occlusion: it hides as much, by the same outline, but shows nothing new.
+    """
+    around = (mask < 0.01) & ~keep
+    colour = picture[around].mean(axis=0) if around.any() else picture.reshape(-1, 3).mean(axis=0)
+    return cover(picture, np.broadcast_to(colour.round().astype(np.uint8), picture.shape).copy(), mask)
+
+
+def slide_in(
+    cutout: UInt8[np.ndarray, "h w 4"],
+    body: Bool[np.ndarray, "H W"],
+    *,
+    shares: Sequence[float],
+    side: Side,
+    size: float,
+    place: float,
+) -> list[Patch] | None:
+    """Slide an object in from a side of the picture until it hides each share of the body; None where it cannot.
+
+    `cutout` is RGBA. `size` is the object's smaller side over the picture's width at first; it grows by steps until the
+    largest share can be hidden while the object still meets the picture's border, so that one size serves all shares.
+    `place` (0..1) is where along the border its middle stands, over the body's own extent. Shares (0..1) are hit
+    exactly, by fractions of a pixel: the hidden share is the mean opacity over the body. Patches are H W 4, 0..1.
+    """
+    turns = {"bottom": 0, "left": 1, "top": 2, "right": 3}[side]  # quarter turns that bring the side down
+    turned, below = np.rot90(body, turns), np.rot90(cutout, turns)
+    high, wide = turned.shape
+    columns = np.flatnonzero(turned.any(axis=0))
+    middle = columns[0] + place * (columns[-1] - columns[0])
+    scale = size * body.shape[1] / min(cutout.shape[:2])
+    for _ in range(GROWTHS):
+        shape = max(2, round(below.shape[0] * scale)), max(2, round(below.shape[1] * scale))
+        if max(shape) > LARGEST:
+            return None
+        thing = _resized(below, shape)
+        left = round(middle - shape[1] / 2)
+        strip = np.zeros((shape[0], wide, 4), np.float32)
+        first, last = max(left, 0), min(left + shape[1], wide)
+        if first < last:
+            strip[:, first:last] = thing[:, first - left : last - left]
+        hidden = _hidden_shares(strip[:, :, 3], turned)
+        if hidden.max(initial=0) >= max(shares):
+            patches = [_slid(strip, hidden, share, high) for share in shares]
+            return [np.ascontiguousarray(np.rot90(patch, -turns)) for patch in patches]
+        scale *= GROWTH
+    return None
+
+
+def _resized(cutout: UInt8[np.ndarray, "h w 4"], shape: tuple[int, int]) -> Patch:
+    """Object at another size, its colours times its opacity, all 0..255 but the opacity, which is 0..1."""
+    opacity = cutout[:, :, 3:].astype(np.float32) / 255
+    layers = [*np.moveaxis(cutout[:, :, :3] * opacity, 2, 0), opacity[:, :, 0]]
+    size = shape[1], shape[0]
+    small = [np.asarray(Image.fromarray(layer).resize(size, Image.Resampling.BILINEAR)) for layer in layers]
+    return np.stack(small, axis=2)
+
+
+def _hidden_shares(opacity: Float[np.ndarray, "h W"], body: Bool[np.ndarray, "H W"]) -> Float[np.ndarray, " S"]:
+    """Share of the body that is hidden with 0, 1, … rows of the object inside the picture, from its top row on."""
+    high, rows = len(body), len(opacity)
+    together = body.astype(np.float64) @ opacity.T.astype(np.float64)  # picture row × object row
+    inside = high - np.arange(high)[:, None] + np.arange(rows)[None]  # rows inside when the two lie on each other
+    shares = np.bincount(inside.ravel(), together.ravel(), minlength=rows + 1)[: min(rows, high) + 1]
+    return np.asarray(shares / body.sum())
+
+
+def _slid(strip: Patch, hidden: Float[np.ndarray, " S"], share: float, high: int) -> Patch:
+    """Object so far inside that it hides the share: between two whole rows, a blend of both places."""
+    after = int(np.argmax(hidden >= share))
+    before = max(after - 1, 0)
+    gap = hidden[after] - hidden[before]
+    part = (share - hidden[before]) / gap if gap > 0 else 0.0
+    patch = np.zeros((high, *strip.shape[1:]), np.float32)
+    for inside, weight in ((before, 1 - part), (after, part)):
+        if inside:
+            patch[high - inside :] += np.float32(weight) * strip[:inside]
+    return patch

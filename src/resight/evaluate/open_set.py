@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from resight.errors import BadFeatures, BadRecipe
 from resight.evaluate.calibration import Calibration, CalibrationSample, calibrate
 from resight.evaluate.protocols import Matching, ProtocolName, match, pool_queries, rules_of
-from resight.search.distances import distance_blocks, row_lengths
+from resight.search.distances import distance_blocks
 from resight.search.features import Features, check_features
+from resight.search.rows import row_lengths
 
 RATES: Final = (0.1, 0.01, 0.001, 0.0001, 0.00001)
 BINS: Final = 1 << 17

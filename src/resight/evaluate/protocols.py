@@ -10,8 +10,8 @@ Proof: tests/evaluate/test_protocols.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,11 +19,13 @@ from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
 from resight.errors import BadFeatures, UnknownName
-from resight.search.distances import normalised
 from resight.search.features import Features
+from resight.search.part_distances import unit_parts
+from resight.search.rows import normalised
 from resight.types import JUNK, NO_CAMERA, Side
 
 ProtocolName = Literal["market", "cuhk03", "cuhk03-np", "occluded", "multi-query"]
+PairFilter = Callable[[NDArray[np.intp], NDArray[np.intp]], Bool[np.ndarray, " M"]]
 Ignored = Callable[[NDArray[np.generic], NDArray[np.generic]], Bool[np.ndarray, " M"]]
 
 
@@ -103,6 +105,8 @@ class Matching:
     gallery_cameras: NDArray[np.generic]
     """Of the pictures in `counted`."""
     ignored: Ignored
+    only: PairFilter | None = None
+    """Which pairs of one person may count at all: rows of the query side and of the whole gallery side."""
 
     def pair_counts(self) -> Int[np.ndarray, " Q"]:
         """Count the gallery pictures that show each query's person, ignored ones included."""
@@ -117,6 +121,8 @@ class Matching:
         within = np.arange(len(rows)) - np.repeat(ends - counts, counts)
         columns = self.by_person[np.repeat(self.starts[self.query_person[first:last]], counts) + within]
         ignored = self.ignored(self.query_cameras[first:last][rows], self.gallery_cameras[columns])
+        if self.only is not None:
+            ignored = ignored | ~self.only(rows + first, self.counted[columns])
         return Pairs(rows, columns, ignored)
 
 
@@ -161,7 +167,8 @@ def pool_queries(features: Features, more: Side | None = None) -> Features:
     """One query for each person and camera: the mean of its pictures' features at length 1.
 
     `more` holds further pictures of the queries' persons (Market-1501's `gt_bbox`), pooled with the query of their
-    person and camera; those of other persons or cameras are left out.
+    person and camera; those of other persons or cameras are left out. Parts are averaged as far as they are visible;
+    when `more` knows none, the pooled queries are compared without them.
     """
     query = features.query
     sides = (query,) if more is None else (query, more)
@@ -169,19 +176,25 @@ def pool_queries(features: Features, more: Side | None = None) -> Features:
     _, camera = np.unique(np.concatenate([side.cameras for side in sides]), return_inverse=True)
     place = person * (camera.max() + 1) + camera
     groups, firsts = np.unique(place[: len(query.persons)], return_index=True)
-    total = np.zeros((len(groups), query.features.shape[1]))
-    count = np.zeros(len(groups))
-    start = 0
-    for side in sides:
-        mine = place[start : start + len(side.persons)]
-        start += len(mine)
-        group = np.minimum(np.searchsorted(groups, mine), len(groups) - 1)
-        pooled = groups[group] == mine
-        np.add.at(total, group[pooled], normalised(side)[pooled])
-        count += np.bincount(group[pooled], minlength=len(groups))
-    means = (total / count[:, None]).astype(np.float32)
-    pooled_side = Side(means, query.persons[firsts], query.cameras[firsts], query.files[firsts])
-    return Features(pooled_side, features.gallery, features.metric)
+    group = np.minimum(np.searchsorted(groups, place), len(groups) - 1)
+    pooled = np.flatnonzero(groups[group] == place)
+
+    def mean(values: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Average the rows of each group."""
+        rows = np.concatenate(tuple(values))[pooled]
+        total = np.zeros((len(groups), *rows.shape[1:]))
+        np.add.at(total, group[pooled], rows)
+        count = np.bincount(group[pooled], minlength=len(groups))
+        return (total / count.reshape(-1, *[1] * (rows.ndim - 1))).astype(np.float32)
+
+    first = query.take(firsts)
+    means = replace(first, features=mean(normalised(side) for side in sides), parts=None, visible=None)
+    seen = [(unit_parts(side), side.visible) for side in sides if side.parts is not None and side.visible is not None]
+    if len(seen) < len(sides):
+        gallery = replace(features.gallery, parts=None, visible=None)
+        return Features(means, gallery, features.metric)
+    parts, visible = mean(unit * shown[:, :, None] for unit, shown in seen), mean(shown for _, shown in seen)
+    return replace(features, query=replace(means, parts=parts, visible=visible))
 
 
 def _written(number: int, ids: NDArray[np.generic]) -> int | str:

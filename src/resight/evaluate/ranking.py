@@ -11,7 +11,7 @@ Proof: tests/evaluate/test_ranking.py; benchmarks/evaluate_speed.py.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 from resight.errors import BadFeatures
 from resight.evaluate import ties
 from resight.evaluate.counting import Places, standings
-from resight.evaluate.protocols import Labels, Matching, ProtocolName, draw_single_shots, match, pool_queries, rules_of
+from resight.evaluate.protocols import (
+    Labels,
+    Matching,
+    PairFilter,
+    ProtocolName,
+    draw_single_shots,
+    match,
+    pool_queries,
+    rules_of,
+)
 from resight.search.distances import distance_blocks
 from resight.search.features import Features, check_features
 
@@ -68,15 +77,19 @@ def score_features(
     protocol: ProtocolName = "market",
     block: int | None = None,
     rng: np.random.Generator | None = None,
+    only: PairFilter | None = None,
 ) -> RankingScores:
     """Score from features, `block` queries at a time (None: as many as fit into 32 MiB of distances).
 
-    `rng` draws for `cuhk03` only; None is seed 0. Raises BadFeatures for what cannot be scored.
+    `rng` draws for `cuhk03` only; None is seed 0. `only` says which pairs of one person (query rows, gallery rows)
+    count as right answers; the others are ignored. Raises BadFeatures for what cannot be scored.
     """
     check_features(features)
     rules = rules_of(protocol)
-    matching = match(features.query, features.gallery, rules)
+    matching = replace(match(features.query, features.gallery, rules), only=only)
     if rules.pooled:
+        if only is not None:
+            raise BadFeatures(f"`{protocol}` pools pictures, so a choice among pairs of pictures has no meaning there.")
         features = pool_queries(features)
         matching = match(features.query, features.gallery, rules)
     if len(matching.counted) == 0:

@@ -65,6 +65,26 @@ class SeedSpread:
     seeds: int
 
 
+@dataclass(frozen=True, slots=True)
+class OverSeeds:
+    """A score or a difference of scores, over training seeds and persons together."""
+
+    mean: float
+    low: float
+    high: float
+    """Ends of the 95 % interval over seeds and persons; NaN with one seed."""
+    persons_low: float
+    persons_high: float
+    """Ends of the 95 % interval over persons alone."""
+    seeds: int
+    """Of the method that has fewer."""
+
+    @property
+    def verdict(self) -> str:
+        """Of a difference: "better" or "worse" where the interval leaves out 0, else "undecided"."""
+        return "better" if self.low > 0 else "worse" if self.high < 0 else "undecided"
+
+
 def check_chance(*, seed: int, resamples: int) -> None:
     """Raise BadRecipe for a seed or a number of resamples that no interval can stand on."""
     if seed < 0:
@@ -177,6 +197,33 @@ def seed_spread(scores: Sequence[float]) -> SeedSpread:
     deviation = float(values.std(ddof=1))
     half = float(t.ppf(TAILS[1], count - 1)) * deviation / count**0.5
     return SeedSpread(mean, deviation, mean - half, mean + half, count)
+
+
+def over_seeds_and_persons(
+    runs: Sequence[Float[np.ndarray, "S P"]], counts: Float[np.ndarray, " P"], *, rng: np.random.Generator
+) -> OverSeeds:
+    """One score's mean over trainings, or with two arrays the second's less the first's, with both sources of chance.
+
+    Each array holds one method's values summed within persons, a row for each seed; `counts` are the queries of each
+    person. Interval: the bootstrap over persons of the seeds' mean, and Student's t over seeds (Welch's degrees of
+    freedom), whose half widths add as squares do. NaN where a method has one seed: then chance cannot be told.
+    """
+    from scipy.stats import t
+
+    total = counts.sum()
+    gains = runs[-1].mean(axis=0) - (runs[0].mean(axis=0) if len(runs) == 2 else 0)
+    drawn = np.concatenate([w @ gains / (w @ counts) for w in _draws(len(counts), rng, RESAMPLES)])
+    low, high = np.quantile(drawn, TAILS)
+    mean = float(gains.sum() / total)
+    sizes = np.array([len(one) for one in runs])
+    if sizes.min() < 2 or len(counts) < 2:
+        return OverSeeds(mean, np.nan, np.nan, float(low), float(high), int(sizes.min()))
+    errors = np.array([(one.sum(axis=1) / total).var(ddof=1) / len(one) for one in runs])
+    spread = errors.sum()
+    freedom = spread**2 / (errors**2 / (sizes - 1)).sum() if spread > 0 else 1.0
+    half = float(t.ppf(TAILS[1], freedom)) * spread**0.5
+    below, above = np.hypot(mean - low, half), np.hypot(high - mean, half)
+    return OverSeeds(mean, mean - float(below), mean + float(above), float(low), float(high), int(sizes.min()))
 
 
 def _draws(persons: int, rng: np.random.Generator, resamples: int) -> Iterator[Float[np.ndarray, "R P"]]:

@@ -8,6 +8,7 @@ Proof: tests/report/test_strips.py compares with a search that sorts everything.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from resight.evaluate.ranking import RankingScores, score_features
 from resight.report.facts import CameraPairs, Histogram, Strip, Tile
 from resight.search.distances import distance_blocks
 from resight.search.features import Features
-from resight.types import NO_CAMERA, Side
+from resight.types import NO_CAMERA
 
 TOP: Final = 10
 """Pictures in a row of a strip."""
@@ -85,12 +86,12 @@ def camera_pairs(features: Features, scores: RankingScores) -> CameraPairs | Non
     mean_ap, rank1 = np.full((2, len(asked), len(found)), np.nan)
     answered = np.zeros((len(asked), len(found)), dtype=np.int64)
     for column, there in enumerate(found):
-        gallery = _part(features.gallery, counted[features.gallery.cameras[counted] == there])
+        gallery = features.gallery.take(counted[features.gallery.cameras[counted] == there])
         for row, here in enumerate(asked):
             if len(gallery.persons) == 0 or (rules.ignored is same_camera and here == there):
                 continue
-            query = _part(features.query, np.flatnonzero(features.query.cameras == here))
-            pair = score_features(Features(query, gallery, features.metric), protocol=protocol)
+            query = features.query.take(np.flatnonzero(features.query.cameras == here))
+            pair = score_features(replace(features, query=query, gallery=gallery), protocol=protocol)
             mean_ap[row, column], rank1[row, column] = pair.mean_ap, pair.cmc[0]
             answered[row, column] = pair.answered
     return CameraPairs(tuple(map(str, asked)), tuple(map(str, found)), mean_ap, rank1, answered)
@@ -100,16 +101,12 @@ def _rows(
     features: Features, matching: Matching, queries: Int[np.ndarray, " N"]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield each query's number with its distances to the counted gallery pictures."""
-    some = Features(_part(features.query, queries), _part(features.gallery, matching.counted), features.metric)
+    some = replace(features, query=features.query.take(queries), gallery=features.gallery.take(matching.counted))
     if len(queries) == 0:
         return
     for block in distance_blocks(some):
         for place, row in enumerate(block.distances, start=block.start):
             yield int(queries[place]), row
-
-
-def _part(side: Side, rows: Int[np.ndarray, " N"]) -> Side:
-    return Side(side.features[rows], side.persons[rows], side.cameras[rows], side.files[rows])
 
 
 def _counted(matching: Matching, query: int) -> tuple[Bool[np.ndarray, " G"], Bool[np.ndarray, " G"]]:

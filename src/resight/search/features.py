@@ -2,7 +2,9 @@
 
 Source: the contract of the features file; any program that writes these keys with `numpy.savez` can be scored.
 Keys: query_features N D, query_persons N, query_cameras N, query_files N, the same with gallery_, and `metric`
-("cosine" when missing). The files may be missing. A plain folder gives `features` and `files` alone.
+("cosine" when missing). The files may be missing. A plain folder gives `features` and `files` alone. A model that
+knows parts adds query_parts N P D and query_visible N P (how visible each part is, 0..1), the same with gallery_, and
+may add `part_share`, the part distance's share of the whole distance, 0..1.
 Proof: tests/search/test_features.py.
 """
 
@@ -32,6 +34,8 @@ UNREADABLE: Final = (
     *(SyntaxError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 """What numpy and zipfile raise on damaged archives."""
+PART_SHARE: Final = 0.5
+"""The part distance's share of the whole where neither the file nor the user says one."""
 LARGEST: Final = 1e15
 """No feature is longer than this; much longer ones have squares that do not fit into float32."""
 
@@ -43,6 +47,13 @@ class Features:
     query: Side
     gallery: Side
     metric: Metric = "cosine"
+    part_share: float = 0.0
+    """0 compares whole bodies, 1 only the parts that both crops show, between the two blends."""
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether both sides tell parts apart."""
+        return self.query.parts is not None and self.gallery.parts is not None
 
 
 def load_features(path: Path | str) -> Features:
@@ -65,7 +76,7 @@ def load_features(path: Path | str) -> Features:
             "`resight embed DATASET` writes all of them."
         )
     try:
-        features = Features(_side(arrays, "query"), _side(arrays, "gallery"), _metric(arrays))
+        features = Features(_side(arrays, "query"), _side(arrays, "gallery"), _metric(arrays), _part_share(arrays))
         check_features(features)
     except BadFeatures as error:
         raise BadFeatures(f"{path}: {error}") from error
@@ -88,6 +99,10 @@ def save_features(path: Path | str, features: Features, *, root: Path | None = N
             f"{name}_cameras": side.cameras,
             f"{name}_files": side.files,
         }
+        if side.parts is not None and side.visible is not None:
+            arrays |= {f"{name}_parts": side.parts, f"{name}_visible": side.visible}
+    if features.has_parts:
+        arrays["part_share"] = np.array(features.part_share)
     _write(Path(path), arrays)
 
 
@@ -121,6 +136,8 @@ def side(
     cameras: NDArray[np.generic] | None = None,
     files: NDArray[np.generic] | None = None,
     *,
+    parts: NDArray[np.generic] | None = None,
+    visible: NDArray[np.generic] | None = None,
     name: str = "query",
 ) -> Side:
     """One side from anybody's arrays: ids become int64 or text, features float32; `cameras` None means unknown."""
@@ -132,6 +149,8 @@ def side(
         _ids(np.asarray(persons), f"{name}_persons"),
         _ids(np.asarray(cameras), f"{name}_cameras"),
         _files(files, len(values), name),
+        None if parts is None else _floats(parts, f"{name}_parts"),
+        None if visible is None else _floats(visible.astype(np.float32), f"{name}_visible"),
     )
 
 
@@ -150,11 +169,41 @@ def check_features(features: Features) -> None:
         raise BadFeatures(
             f"query_features are {widths[0]} wide and gallery_features {widths[1]}; embed both with one model."
         )
+    _check_parts(features)
     for what in ("persons", "cameras"):
         kinds = {name: getattr(getattr(features, name), what).dtype.kind == "U" for name in SIDES}
         if kinds["query"] != kinds["gallery"]:
             seen = ", ".join(f"{name}_{what} are {'text' if text else 'numbers'}" for name, text in kinds.items())
             raise BadFeatures(f"{seen}: no query could match; write both the same way.")
+
+
+def _check_parts(features: Features) -> None:
+    """Raise BadFeatures unless parts and visibility come together, on both sides, finite and of one shape."""
+    sides = dict(zip(SIDES, (features.query, features.gallery), strict=True))
+    given = {f"{name}_{what}": getattr(one, what) for name, one in sides.items() for what in ("parts", "visible")}
+    missing = "`, `".join(name for name, values in given.items() if values is None)
+    if missing and (features.part_share or any(values is not None for values in given.values())):
+        raise BadFeatures(f"There is no `{missing}`: embed both sides with one model that knows parts.")
+    if missing:
+        return
+    if not 0 <= features.part_share <= 1:
+        raise BadFeatures(f"part_share is {features.part_share:g}; it is a share of the distance, 0 to 1.")
+    first = features.query.parts
+    for name, one in sides.items():
+        parts, visible = given[f"{name}_parts"], given[f"{name}_visible"]
+        if parts.ndim != 3 or 0 in parts.shape or visible.shape != parts.shape[:2] or len(parts) != len(one.features):
+            raise BadFeatures(
+                f"{name}_parts has the shape {parts.shape} and {name}_visible {visible.shape}; for "
+                f"{len(one.features)} pictures they need pictures × parts × width and pictures × parts."
+            )
+        _check_values(parts.reshape(len(parts), -1), f"{name}_parts", one.files)
+        outside = ~((visible >= 0) & (visible <= 1)).all(axis=1)
+        if outside.any():
+            row = int(outside.argmax())
+            raise BadFeatures(f"{name}_visible row {row} ({one.files[row]}) holds {visible[row]}; it needs 0 to 1.")
+        if first is not None and first.shape[1:] != parts.shape[1:]:
+            (many, wide), (more, wider) = first.shape[1:], parts.shape[1:]
+            raise BadFeatures(f"Queries have {many} parts of width {wide}, the gallery {more} of {wider}.")
 
 
 def _check_values(features: NDArray[np.float32], name: str, files: Shaped[np.ndarray, " N"]) -> None:
@@ -199,7 +248,15 @@ def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
 
 def _side(arrays: dict[str, NDArray[np.generic]], name: str) -> Side:
     features, persons, cameras = (arrays[f"{name}_{what}"] for what in ("features", "persons", "cameras"))
-    return side(features, persons, cameras, arrays.get(f"{name}_files"), name=name)
+    parts, visible = arrays.get(f"{name}_parts"), arrays.get(f"{name}_visible")
+    return side(features, persons, cameras, arrays.get(f"{name}_files"), parts=parts, visible=visible, name=name)
+
+
+def _part_share(arrays: dict[str, NDArray[np.generic]]) -> float:
+    share = arrays.get("part_share", np.array(PART_SHARE if "query_parts" in arrays else 0.0))
+    if share.shape != () or share.dtype.kind not in "fiu":
+        raise BadFeatures("`part_share` is no number; write the part distance's share of the whole, 0 to 1.")
+    return float(share)
 
 
 def _metric(arrays: dict[str, NDArray[np.generic]]) -> Metric:

@@ -9,14 +9,12 @@ Proof: tests/search/test_neighbours.py; benchmarks/rerank_speed.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-
-from resight.search.points import Points
 
 TILE: Final = 1536
 """Rows and columns of one tile: large enough for a fast product, 9 MiB of distances."""
@@ -43,6 +41,35 @@ class Neighbours:
     """N: half the squared distance to the picture that is farthest of all."""
 
 
+@runtime_checkable
+class Pictures(Protocol):
+    """Queries, then gallery, with some way to compare any two: `Points`, or `PartPoints` that know parts."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def asks(self) -> int:
+        """How many are queries: the first ones."""
+        ...
+
+    @property
+    def largest(self) -> float:
+        """What float32's errors grow with: the largest squared length."""
+        ...
+
+    def tiles(self, side: int) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+        """First row, first column and half the squared distances of each tile on and above the diagonal."""
+        ...
+
+    def halves(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Half the squared distance of each pair rows[i], columns[i]."""
+        ...
+
+    def exact_halves(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The same in float64, to twelve digits."""
+        ...
+
+
 Look = Callable[[int, int, NDArray[np.float32]], None]
 """Called with each tile: its first row, its first column, half the squared distances (overwritten by the next tile)."""
 
@@ -53,26 +80,15 @@ def tile_count(pictures: int) -> int:
     return side * (side + 1) // 2
 
 
-def nearest(points: Points, k: int, *, look: Look) -> Neighbours:
+def nearest(points: Pictures, k: int, *, look: Look) -> Neighbours:
     """Find the k nearest pictures of every picture (itself included, all N where k is larger) and the farthest one.
 
     `look` sees the tiles on and above the diagonal, in order; what it does not need it ignores.
     """
-    count = len(points)
-    found, height = _Found(points, min(k, count)), min(TILE, count)
-    left, right = np.empty((2, height, len(points.middle) + 2), dtype=np.float32)
-    buffer = np.empty(height * height, dtype=np.float32)
-    for start in range(0, count, TILE):
-        rows = points.mirrored(start, left)
-        for other in range(start, count, TILE):
-            columns = rows if other == start else points.panel(other, right)
-            tile = buffer[: len(rows) * len(columns)].reshape(len(rows), len(columns))
-            if other == start:
-                _within(rows, tile)
-            else:
-                np.matmul(rows, columns.T, out=tile)
-            found.take(tile, start, other)
-            look(start, other, tile)
+    found = _Found(points, min(k, len(points)))
+    for start, other, tile in points.tiles(TILE):
+        found.take(tile, start, other)
+        look(start, other, tile)
     order, halves = found.sorted()
     return Neighbours(order, halves, found.farthest)
 
@@ -80,9 +96,9 @@ def nearest(points: Points, k: int, *, look: Look) -> Neighbours:
 class _Found:
     """The best neighbours found so far, as three flat lists that are thinned now and then."""
 
-    def __init__(self, points: Points, k: int) -> None:
+    def __init__(self, points: Pictures, k: int) -> None:
         self.points, self.k = points, k
-        self.noise = np.float32(max(NOISE * 2 * points.half_squares.max(), FLAT))
+        self.noise = np.float32(max(NOISE * points.largest, FLAT))
         self.limits = np.full(len(points), np.inf, dtype=np.float32)  # a neighbour must be this near
         self.farthest = np.zeros(len(points), dtype=np.float32)
         self.lists: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
@@ -166,13 +182,6 @@ class _Found:
             np.hstack([itself, columns[best].reshape(-1, self.k - 1)]),
             np.hstack([np.zeros_like(itself, dtype=np.float32), halves[best].reshape(-1, self.k - 1)]),
         )
-
-
-def _within(rows: NDArray[np.float32], tile: NDArray[np.float32]) -> None:
-    """Half the squared distances among mirrored points: a product with itself costs half of one with others."""
-    np.matmul(rows[:, :-2], rows[:, :-2].T, out=tile)
-    np.subtract(rows[:, -1], tile, out=tile)
-    np.add(tile, rows[:, -1:], out=tile)
 
 
 def _kth_at_most(tile: NDArray[np.float32], k: int) -> NDArray[np.float32]:

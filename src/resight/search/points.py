@@ -38,6 +38,35 @@ class Points:
     def __len__(self) -> int:
         return len(self.scales)
 
+    @property
+    def asks(self) -> int:
+        """How many of the points are queries: the first ones."""
+        return len(self.query)
+
+    @property
+    def largest(self) -> float:
+        """Largest squared length, which float32's errors grow with."""
+        return 2 * float(self.half_squares.max())
+
+    def tiles(self, side: int) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+        """Half the squared distances, tile by tile of at most `side` rows and columns, on and above the diagonal.
+
+        Yields first row, first column, and the tile, which the next one overwrites.
+        """
+        height = min(side, len(self))
+        left, right = np.empty((2, height, len(self.middle) + 2), dtype=np.float32)
+        buffer = np.empty(height * height, dtype=np.float32)
+        for start in range(0, len(self), side):
+            rows = self.mirrored(start, left)
+            for other in range(start, len(self), side):
+                columns = rows if other == start else self.panel(other, right)
+                tile = buffer[: len(rows) * len(columns)].reshape(len(rows), len(columns))
+                if other == start:
+                    _within(rows, tile)
+                else:
+                    np.matmul(rows, columns.T, out=tile)
+                yield start, other, tile
+
     def panel(self, start: int, out: NDArray[np.float32]) -> NDArray[np.float32]:
         """The points from `start` in the first rows of `out`: D numbers, half their squared length, and 1."""
         stop, asks = min(start + len(out), len(self)), len(self.query)
@@ -117,6 +146,13 @@ def as_points(query: NDArray[np.float32], gallery: NDArray[np.float32]) -> Point
         shifted = points.panel(start, panel)[:, :-2]
         points.half_squares[start : start + ROWS_AT_ONCE] = np.einsum("nd,nd->n", shifted, shifted) / 2
     return points
+
+
+def _within(rows: NDArray[np.float32], tile: NDArray[np.float32]) -> None:
+    """Half the squared distances among mirrored points: a product with itself costs half of one with others."""
+    np.matmul(rows[:, :-2], rows[:, :-2].T, out=tile)
+    np.subtract(rows[:, -1], tile, out=tile)
+    np.add(tile, rows[:, -1:], out=tile)
 
 
 def _unit(features: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from resight.errors import BadRecipe
-from resight.search.neighbours import FLAT, Neighbours, nearest, tile_count
-from resight.search.points import Points, as_points
+from resight.search.features import Features
+from resight.search.neighbours import FLAT, Neighbours, Pictures, nearest, tile_count
+from resight.search.part_points import points_of
+from resight.search.points import as_points
 
 Told = Callable[[int, int], None]
 """Called with the number of tiles that are done and of all there are."""
@@ -46,10 +48,32 @@ def rerank(
 
     Raises BadRecipe for numbers out of range, BadFeatures for features that cannot be compared.
     """
+    return _rerank(as_points(query, gallery), k1=k1, k2=k2, lambda_=lambda_, out=out, told=told)
+
+
+def rerank_features(
+    features: Features,
+    *,
+    k1: int,
+    k2: int,
+    lambda_: float,
+    out: NDArray[np.float32] | None = None,
+    told: Told | None = None,
+) -> NDArray[np.float32]:
+    """The same for a features file, over the parts that both crops show for the share that the file says.
+
+    Whole bodies and parts are compared by cosine, which is half the squared distance of features of length 1.
+    """
+    return _rerank(points_of(features), k1=k1, k2=k2, lambda_=lambda_, out=out, told=told)
+
+
+def _rerank(
+    points: Pictures, *, k1: int, k2: int, lambda_: float, out: NDArray[np.float32] | None, told: Told | None
+) -> NDArray[np.float32]:
     check_numbers(k1=k1, k2=k2, lambda_=lambda_)
-    points = as_points(query, gallery)
-    asks = len(query)
-    final = np.empty((asks, len(gallery)), dtype=np.float32) if out is None else out
+    asks = points.asks
+    gallery = len(points) - asks
+    final = np.empty((asks, gallery), dtype=np.float32) if out is None else out
     tiles, done = tile_count(len(points)), 0
 
     def look(start: int, other: int, tile: NDArray[np.float32]) -> None:
@@ -74,7 +98,7 @@ def rerank(
         block = final[rows]
         block *= np.float32(lambda_) / scale[rows, None]
         block += np.float32(1 - lambda_)
-        at = np.divmod(cells, len(gallery))
+        at = np.divmod(cells, gallery)
         block[at] = np.maximum(block[at] - (1 - lambda_) * shared / (2 - shared), 0)
     return final
 
@@ -100,7 +124,7 @@ def _reciprocal(order: NDArray[np.int32], k: int) -> Any:
     return forward.multiply(forward.T).tocsr()
 
 
-def _encode(points: Points, neighbours: Neighbours, scale: NDArray[np.float32], k1: int) -> Any:
+def _encode(points: Pictures, neighbours: Neighbours, scale: NDArray[np.float32], k1: int) -> Any:
     """Each picture as weights of its expanded k-reciprocal neighbours, which sum to 1; sparse, N N."""
     whole = _reciprocal(neighbours.order, k1 + 1)
     half = _reciprocal(neighbours.order, round(k1 / 2) + 1)  # round and numpy take halves to the even number alike
@@ -120,7 +144,7 @@ def _encode(points: Points, neighbours: Neighbours, scale: NDArray[np.float32], 
 
 
 def _halves(
-    points: Points, neighbours: Neighbours, rows: NDArray[np.intp], columns: NDArray[np.intp]
+    points: Pictures, neighbours: Neighbours, rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> NDArray[np.float32]:
     """Half the squared distance of each pair: looked up among the neighbours, computed where it is not there."""
     same = neighbours.order[rows] == columns[:, None]

@@ -153,7 +153,7 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: t
     if recipe.parser == "lite":
         from resight.parsers.lite import lite_objective
 
-        weights = torch.from_numpy(data.weights(recipe.balance)).to(device)
+        weights = torch.from_numpy(data.weights(recipe.balance, points=recipe.point_weight)).to(device)
         return lambda found, truth: lite_objective(
             found,
             truth.labels,

@@ -77,6 +77,8 @@ class ParserRecipe:
     """Of the sources in a batch."""
     balance: float = 0.35
     """Weight of a label is its pixels' share to the power of minus this, within 0.3 and 4; 0 = all labels weigh 1."""
+    point_weight: float = 3.0
+    """How much more a label weighs that key points alone name (parser-lite)."""
     edge_weight: float = 0.5
     """How much more a pixel beside another label weighs (parser-lite)."""
     second_weight: float = 0.3

@@ -56,9 +56,9 @@ class PhotoSet:
     def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
         return self.table.sets.to(device)
 
-    def weights(self, balance: float) -> np.ndarray:
-        """All labels weigh 1: their pixels are not counted beforehand, so `balance` says nothing here."""
-        del balance
+    def weights(self, balance: float, *, points: float = 1.0) -> np.ndarray:
+        """All labels weigh 1: their pixels are not counted beforehand, so nothing is known of their frequency."""
+        del balance, points
         return np.ones(len(self.table.sets), np.float32)
 
     def batches(

@@ -1,0 +1,128 @@
+"""Score a finished run and write its row of the leaderboard.
+
+    python benchmarks/leaderboard_row.py runs/spreid-1 ~/market1501 --method spreid --recipe spreid
+    ... --keypoints ~/market1501/keypoints14.npz --occluded occluded-validation
+
+On held-out training persons (the default; the run must not have learned from them) or, with --protocol market1501, once
+on the official test split, which is logged as in market1501.py. Clean queries, same and other view, and every share of
+the occlusion benchmark are scored by intervals over persons; what is not given is not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from market1501 import LOG, refuse_twice
+from occluded_market import CLEAN, grades, scores_of
+
+from resight.commands.embed import embed_set, embed_sides
+from resight.data.reid_sets import find_set
+from resight.evaluate.leaderboard import LIGHT, Entry, condition_scores, recipe_hash, write_entry
+from resight.evaluate.ranking import score_features
+from resight.evaluate.views import score_views
+from resight.model import find_weights, load_model
+from resight.nn.cost import cost_of
+from resight.search.choosing import choose_distance
+from resight.search.features import Features
+from resight.train.pictures import query_per_camera, split_persons
+from resight.train.resources import surroundings
+
+RESULTS = Path(__file__).parent / "results" / "leaderboard"
+PERSONS = 100
+SEED = 0
+
+
+def features_of(model: Any, data: Path, protocol: str) -> tuple[Features, float]:
+    """Embed the protocol's queries and gallery; also pictures a second."""
+    started = time.monotonic()
+    reid_set = find_set(data)
+    if protocol == "market1501":
+        features = embed_set(reid_set, model)
+    else:
+        _, held_out = split_persons(list(reid_set.crops("train")), PERSONS)
+        features = embed_sides(*query_per_camera(held_out), model, root=reid_set.root)
+    count = len(features.query.features) + len(features.gallery.features)
+    return features, count / (time.monotonic() - started)
+
+
+def main() -> None:
+    """Embed, score, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--method", required=True)
+    parser.add_argument("--recipe", required=True, help="the recipe that trains it")
+    parser.add_argument("--backbone", default=LIGHT)
+    parser.add_argument("--protocol", choices=("validation", "market1501"), default="validation")
+    parser.add_argument("--distance", choices=("global", "parts", "both"))
+    parser.add_argument("--keypoints", type=Path)
+    parser.add_argument("--occluded", type=Path, help="made by `resight occlude` for the same protocol")
+    parser.add_argument("--differs", default="", help="in what the recipe differs, where its hash does")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--again", metavar="REASON")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    facts = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
+    settings = tomllib.loads((options.run / "config.toml").read_text(encoding="utf-8"))
+    settings = {name.replace("-", "_"): value for name, value in settings.items()}
+    digest = hashlib.sha256(find_weights(options.run).read_bytes()).hexdigest()
+    if options.protocol == "validation" and settings.get("validation_persons", 0) < PERSONS:
+        sys.exit(f"{options.run} learned from the {PERSONS} validation persons: train with --validation-persons 100.")
+    if options.protocol == "market1501":
+        refuse_twice(digest, options.again)
+    model = load_model(options.run)
+    features, speed = features_of(model, options.data, options.protocol)
+    features = choose_distance(features, options.distance)
+    clean = score_features(features)
+    found = {"clean": clean}
+    if options.keypoints:
+        views = score_views(features, options.keypoints)
+        found |= {"same-view": views.same, "other-view": views.other}
+    if options.occluded:
+        names = [name for name in grades(options.occluded) if name.startswith("occluded") and name != CLEAN]
+        found |= scores_of(options.occluded, names, str(options.run), options.distance)
+    found = {name: scores for name, scores in found.items() if scores.answered}
+    size = model.settings.height, model.settings.width
+    cost = cost_of(model.network, torch.zeros(1, 3, *size, device=model.device))
+    around = surroundings()
+    machine: Any = facts["machine"]
+    entry = Entry(
+        method=options.method,
+        backbone=options.backbone,
+        recipe=options.recipe,
+        recipe_hash=recipe_hash(settings),
+        seed=int(facts["seed"]),
+        protocol=options.protocol,
+        scores={name: condition_scores(one, rng=np.random.default_rng(SEED)) for name, one in found.items()},
+        differs=options.differs,
+        parameters=cost.parameters,
+        multiply_adds=cost.multiply_adds,
+        pictures_per_second=speed,
+        training_seconds=float(facts["seconds"]),
+        hardware=machine["processor"] if machine["device"] == "cpu" else machine["device"],
+        commit=facts["commit"],
+        more={"weights_sha256": digest, "measured on": around["machine"], "scored at commit": around["commit"]},
+    )
+    entry = replace(entry, scores=json.loads(json.dumps(entry.scores)))
+    print(write_entry(RESULTS, entry))
+    if options.protocol == "market1501":
+        line = {"date": time.strftime("%Y-%m-%d"), "model": options.method, "weights_sha256": digest}
+        line |= {"mean_ap": clean.mean_ap, "commit": around["commit"], "rank1": float(clean.cmc[0])}
+        with LOG.open("a", encoding="utf-8") as log:
+            log.write(json.dumps({**line, "again": options.again}) + "\n")
+    for name, one in found.items():
+        print(f"{name}: mAP {one.mean_ap:.1%}, Rank-1 {one.cmc[0]:.1%}, {one.answered:,} queries")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The leaderboard's table: rows are read back, differences are decided by seeds and persons, never by one seed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resight.cli import main
+from resight.errors import BadFeatures
+from resight.evaluate.leaderboard import (
+    LIGHT,
+    ROWS,
+    Entry,
+    condition_scores,
+    contrasts,
+    read_entries,
+    recipe_hash,
+    summary,
+    write_entry,
+)
+from resight.evaluate.ranking import score_features
+from resight.evaluate.statistics import over_seeds_and_persons
+from resight.search.features import Features, side
+
+PERSONS = 40
+
+
+def entry(method: str, seed: int, level: float, *, noise: float = 0.02, recipe: str = "aa", **more: object) -> Entry:
+    """A row whose persons have about `level` of AP, each with four queries, harder and easier persons alike in all."""
+    rng = np.random.default_rng([seed, int(level * 1000)])
+    hard = np.random.default_rng(9).normal(0, 0.1, PERSONS)
+    sums = 4 * np.clip(level + hard + rng.normal(0, noise, PERSONS), 0, 1)
+    scores = {
+        "mean_ap": sums.sum() / (4 * PERSONS),
+        "rank1": 0.5,
+        "persons": list(range(PERSONS)),
+        "ap_sums": sums.tolist(),
+        "counts": [4] * PERSONS,
+    }
+    return Entry(
+        method=method,
+        backbone=LIGHT,
+        recipe=method,
+        recipe_hash=recipe,
+        seed=seed,
+        protocol="validation",
+        scores={"clean": scores},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def test_an_entry_holds_what_the_search_scored(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    features = Features(
+        side(rng.standard_normal((30, 4)), rng.integers(0, 6, 30), np.zeros(30, dtype=int)),
+        side(rng.standard_normal((90, 4)), rng.integers(0, 6, 90), np.ones(90, dtype=int)),
+    )
+    scores = score_features(features)
+    kept = condition_scores(scores, rng=rng)
+    one = Entry(
+        method="m", backbone="b", recipe="r", recipe_hash="h", seed=1, protocol="validation", scores={"clean": kept}
+    )
+    write_entry(tmp_path, one)
+    (back,) = read_entries(tmp_path)
+    assert back.scores["clean"]["mean_ap"] == scores.mean_ap
+    found = summary([back], "clean")
+    assert found.mean == pytest.approx(scores.mean_ap, abs=1e-6)
+    assert np.isnan(found.low)
+    assert found.persons_low < found.mean < found.persons_high
+    assert summary([back], "occluded-40") is None
+
+
+def test_a_clear_difference_over_three_seeds_is_decided_and_a_small_one_is_not() -> None:
+    base = [entry("baseline", seed, 0.5) for seed in (1, 2, 3)]
+    better = [entry("spreid", seed, 0.6) for seed in (1, 2, 3)]
+    same = [entry("spatial-attention", seed, 0.501, noise=0.1) for seed in (1, 2, 3)]
+    verdicts = {one.first[0]: one.verdict for one in contrasts([*base, *better, *same]) if one.found is not None}
+    assert verdicts == {"spreid": "better", "spatial-attention": "undecided"}
+    swapped = [entry("baseline", seed, 0.6) for seed in (1, 2, 3)] + [entry("spreid", seed, 0.5) for seed in (1, 2, 3)]
+    assert {one.verdict for one in contrasts(swapped) if one.found is not None} == {"worse"}
+
+
+def test_one_seed_and_unlike_recipes_decide_nothing() -> None:
+    one_seed = [entry("baseline", 1, 0.3), entry("spreid", 1, 0.9)]
+    assert {one.verdict for one in contrasts(one_seed) if one.found is not None} == {"undecided"}
+    base = [entry("baseline", seed, 0.3) for seed in (1, 2, 3)]
+    other = [entry("spreid", seed, 0.9, recipe="bb") for seed in (1, 2, 3)]
+    (found,) = [one for one in contrasts([*base, *other]) if one.found is not None]
+    assert found.verdict == "undecided"
+    assert "recipes differ" in found.note
+    said = [entry("spreid", seed, 0.9, recipe="bb", differs="its own learning rate") for seed in (1, 2, 3)]
+    assert [one.verdict for one in contrasts([*base, *said]) if one.found is not None] == ["better"]
+
+
+def test_seeds_that_spread_widen_the_interval_and_equal_ones_leave_the_persons_alone() -> None:
+    counts = np.full(PERSONS, 4.0)
+    base = np.random.default_rng(0).uniform(1, 3, PERSONS)
+    equal = over_seeds_and_persons([np.stack([base] * 3)], counts, rng=np.random.default_rng(0))
+    assert (equal.low, equal.high) == pytest.approx((equal.persons_low, equal.persons_high))
+    spread = np.stack([base - 0.3, base, base + 0.3])
+    wide = over_seeds_and_persons([spread], counts, rng=np.random.default_rng(0))
+    assert wide.mean == pytest.approx(equal.mean)
+    assert wide.low < equal.low
+    assert wide.high > equal.high
+    # Student's t over three means that lie 0.075 apart, beside the persons' half width
+    half = 4.302653 * 0.075 / 3**0.5
+    assert wide.high - wide.mean == pytest.approx(np.hypot(half, wide.persons_high - wide.mean), rel=1e-4)
+
+
+def test_the_recipe_hash_leaves_method_backbone_and_seed_out() -> None:
+    shared = {"persons": 16, "pictures": 4, "stages": ({"epochs": 12},)}
+    first = recipe_hash({**shared, "embedder": "baseline", "backbone": "a", "seed": 1})
+    assert first == recipe_hash({**shared, "embedder": "spreid", "backbone": "b", "seed": 2})
+    assert first != recipe_hash({**shared, "persons": 8})
+
+
+def test_files_that_are_no_rows_are_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(BadFeatures, match=r"x.json is no row"):
+        read_entries(tmp_path)
+
+
+def test_rows_that_were_not_run_are_printed_as_not_measured(tmp_path: Path, capsys) -> None:
+    assert main(["leaderboard", "--results", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert all(row.method in printed for row in ROWS)
+    assert "0.0%" not in printed
+    for seed in (1, 2, 3):
+        write_entry(tmp_path, entry("baseline", seed, 0.5, parameters=3_400_000))
+        write_entry(tmp_path, entry("spreid", seed, 0.7))
+    assert main(["leaderboard", "--results", str(tmp_path), "--protocol", "validation"]) == 0
+    printed = capsys.readouterr().out
+    assert "spreid - baseline (efficientnet-lite0, clean): +" in printed
+    assert ", better" in printed
+    assert main(["leaderboard", "--results", str(tmp_path), "--protocol", "validation", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["validation"]
+    assert found["recipe hashes of contrasted rows"] == ["aa"]
+    assert len(found["rows"]) == len(ROWS)
+    (measured,) = [one for one in found["contrasts"] if one["found"] is not None]
+    assert measured["verdict"] == "better"
+    assert main(["leaderboard", "--results", str(tmp_path / "none")]) == 2
