@@ -28,7 +28,9 @@ from resight.evaluate.statistics import OverSeeds, over_seeds_and_persons, perso
 
 CONDITIONS: Final = ("clean", "occluded-20", "occluded-40", "occluded-60", "same-view", "other-view")
 SEEDS: Final = (1, 2, 3)
-OWN_KEYS: Final = frozenset({"embedder", "backbone", "backbone_weights", "seed", "validation_persons"})
+OWN_KEYS: Final = frozenset(
+    {"embedder", "backbone", "backbone_weights", "seed", "validation_persons", "options", "losses", "pooling"}
+)
 """Settings that make the method or the run, not the recipe that methods share."""
 LIGHT: Final = "efficientnet-lite0"
 SMALL: Final = "mscan"
