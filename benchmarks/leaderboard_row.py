@@ -27,7 +27,7 @@ from occluded_market import CLEAN, grades, scores_of
 
 from resight.commands.embed import embed_set, embed_sides
 from resight.data.reid_sets import find_set
-from resight.evaluate.leaderboard import LIGHT, Entry, condition_scores, recipe_hash, write_entry
+from resight.evaluate.leaderboard import LIGHT, Entry, condition_scores, write_entry
 from resight.evaluate.ranking import score_features
 from resight.evaluate.views import score_views
 from resight.model import find_weights, load_model
@@ -100,7 +100,7 @@ def main() -> None:
         method=options.method,
         backbone=options.backbone,
         recipe=options.recipe,
-        recipe_hash=recipe_hash(settings),
+        recipe_hash=facts["recipe_hash"],
         seed=int(facts["seed"]),
         protocol=options.protocol,
         scores={name: condition_scores(one, rng=np.random.default_rng(SEED)) for name, one in found.items()},

@@ -1,7 +1,8 @@
 """Losses as functions: one value per sample of re-identification, one per pixel of parsing; the caller averages.
 
 Sources: label smoothing, Szegedy et al., CVPR 2016, arXiv:1512.00567; batch-hard triplets, Hermans et al., 2017,
-arXiv:1703.07737; sets of labels, Cour, Sapp and Taskar, JMLR 2011 (learning from partial labels).
+arXiv:1703.07737; sets of labels, Cour, Sapp and Taskar, JMLR 2011 (learning from partial labels). The losses of papers
+that use masks and parts are in `losses_parts`.
 Proof: tests/test_losses.py compares each with a slow loop.
 """
 
@@ -47,12 +48,34 @@ def hard_triplet(
     `others` is the batch that anchors are compared with and holds the anchors themselves (over several processes it
     is the gathered batch). 0 where an anchor's person or any other person is not there to compare with.
     """
-    distance = pairwise_distance(anchors, others)
     same = anchor_persons[:, None] == other_persons[None]
-    farthest = distance.masked_fill(~same, 0).amax(1)
-    nearest = distance.masked_fill(same, torch.inf).amin(1)
-    comparable = (same.sum(1) > 1) & ~same.all(1)
+    return batch_hard(pairwise_distance(anchors, others), same, margin=margin)
+
+
+def batch_hard(
+    distance: Float[Tensor, "A B"],
+    same: Bool[Tensor, "A B"],
+    *,
+    margin: float,
+    known: Bool[Tensor, "A B"] | None = None,
+) -> Float[Tensor, " A"]:
+    """The hinge of `hard_triplet` on distances of any kind, per row; `same` says which columns are the row's person.
+
+    Pairs that are not `known` (nothing to compare) are neither far nor near. The row itself is a column of its person.
+    """
+    alike, other = (same, ~same) if known is None else (same & known, ~same & known)
+    farthest = distance.masked_fill(~alike, 0).amax(1)
+    nearest = distance.masked_fill(~other, torch.inf).amin(1)
+    comparable = (alike.sum(1) > 1) & other.any(1)
     return torch.where(comparable, F.relu(farthest - nearest.nan_to_num(posinf=0.0) + margin), farthest * 0)
+
+
+def over_processes(loss: Float[Tensor, ""], *, joint: int, own: int) -> Float[Tensor, ""]:
+    """A loss of the gathered batch of `joint` rows, of which this process has `own`: same value, gradient multiplied.
+
+    Every process has the same value and a gradient for its own rows alone; processes average their gradients.
+    """
+    return loss.detach() + joint / own * (loss - loss.detach())
 
 
 def set_loss(

@@ -5,11 +5,13 @@ Proof: tests/test_model.py.
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import safetensors
@@ -18,14 +20,38 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from resight.data.augment import flip, normalise
+from resight.data.augment import normalise
 from resight.data.files import write_beside
 from resight.data.images import read_resized
+from resight.data.label_sets import LIP20, PARTS6
+from resight.data.mirror import Mirrored, mirror
 from resight.embedders.baseline import Baseline
-from resight.errors import BadWeights, UnknownName
+from resight.embedders.maskreid import MaskReID
+from resight.embedders.mgcam import MGCAM
+from resight.embedders.one_pass import OnePass
+from resight.embedders.spatial_attention import SpatialAttention
+from resight.embedders.spreid import SPReID
+from resight.embedders.two_stream import TwoStream
+from resight.embedders.visible_parts import VisibleParts
+from resight.errors import BadFeatures, BadRecipe, BadWeights, UnknownName
+from resight.nn.embeddings import Embeddings
+from resight.parsers.lite import LiteHead
+
+
+def _one_pass(**keywords: Any) -> OnePass:
+    """The decoder comes from the parsers, which embedders do not know."""
+    return OnePass(parser=LiteHead(classes=len(LIP20.classes)), **keywords)
+
 
 EMBEDDERS: Final[dict[str, Callable[..., nn.Module]]] = {
     "baseline": Baseline,  # Luo et al., CVPR Workshops 2019, arXiv:1903.07071
+    "spreid": SPReID,  # Kalayeh et al., CVPR 2018
+    "maskreid": MaskReID,  # Qi et al., arXiv:1804.03864
+    "mgcam": MGCAM,  # Song et al., CVPR 2018
+    "spatial-attention": SpatialAttention,  # Wang et al., arXiv:1811.12150
+    "two-stream": TwoStream,  # the work plan's first run
+    "visible-parts": VisibleParts,  # own design
+    "one-pass": _one_pass,  # own design: with the parser
 }
 DEFAULT_MODEL: Final = "baseline-lite"
 CLASSIFIER: Final = "classifier."
@@ -44,13 +70,45 @@ class ModelSettings:
     width: int
     source: str = ""
     """Where the weights come from: recipe, data, seed."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What only this embedder's constructor takes."""
+    parser: str = ""
+    """Stamp of the parser whose part maps it learned from; maps of another are refused where it needs maps."""
 
 
-def build_embedder(name: str, **keywords: object) -> nn.Module:
-    """Make an embedder of the table; an unknown name is answered with the nearest known one."""
+SHARED_KEYWORDS: Final = ("classes", "backbone", "pooling", "last_stride")
+
+
+def build_embedder(name: str, *, options: Mapping[str, Any] | None = None, **keywords: object) -> nn.Module:
+    """Make an embedder of the table; an unknown name is answered with the nearest known one.
+
+    `options` are what only this embedder takes. Raises BadRecipe for one that it does not know.
+    """
     if name not in EMBEDDERS:
         raise UnknownName("embedder", name, EMBEDDERS)
-    return EMBEDDERS[name](**keywords)
+    known = embedder_options(name)
+    for key in options or {}:
+        if key.replace("-", "_") not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+            hint = f" Did you mean `{near[0]}`?" if near else ""
+            raise BadRecipe(f"The embedder `{name}` has no option `{key}`.{hint} Known: {', '.join(known) or 'none'}.")
+    chosen = {key.replace("-", "_"): value for key, value in (options or {}).items()}
+    return EMBEDDERS[name](**keywords, **chosen)
+
+
+def embedder_options(name: str) -> tuple[str, ...]:
+    """Keywords of an embedder beyond those that all take."""
+    kind = OnePass if name == "one-pass" else EMBEDDERS[name]
+    return tuple(key for key in inspect.signature(kind).parameters if key not in (*SHARED_KEYWORDS, "parser"))
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What a model says of N crops: features N D; parts N P F and visible N P (0..1) where it tells parts apart."""
+
+    features: NDArray[np.float32]
+    parts: NDArray[np.float32] | None = None
+    visible: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +119,88 @@ class Model:
     settings: ModelSettings
     device: torch.device
 
-    @torch.inference_mode()
-    def embed_pictures(self, pictures: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.float32]:
+    @property
+    def needs_maps(self) -> bool:
+        """Whether part maps must come with the pictures."""
+        return bool(getattr(self.network, "needs_maps", False))
+
+    def embed_pictures(
+        self,
+        pictures: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+        maps: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
         """Embed pictures of the model's size, N H W 3 grey levels -> N D: the mean of each picture and its mirror."""
+        return self.describe(pictures, maps).features
+
+    @torch.inference_mode()
+    def describe(
+        self,
+        pictures: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+        maps: NDArray[np.float32] | None = None,
+    ) -> Embedded:
+        """Features, parts and visibility of pictures, each the mean of the picture and its mirror.
+
+        `maps` are soft part maps N 20 h w of `lip20`, 0..1, for a model that needs them; raises BadFeatures without.
+        A part's vector counts by how visible it is in each of the two.
+        """
+        if self.needs_maps and maps is None:
+            raise BadFeatures(
+                f"A {self.settings.embedder} needs part maps beside the pictures. Make them with `resight parts` and "
+                "name their folder."
+            )
         batch = torch.from_numpy(np.stack(tuple(pictures))).to(self.device)
         images = normalise(batch).contiguous(memory_format=torch.channels_last)
-        both = [self.network(images).matching, self.network(flip(images)).matching]
-        mean: Tensor = (both[0] + both[1]) / 2
-        return mean.float().cpu().numpy()
+        soft = torch.from_numpy(maps).to(self.device) if maps is not None and self.needs_maps else None
+        plain = Mirrored(images=images, maps=soft)
+        turned = mirror(plain, maps=LIP20)
+        found, other = (self._forward(images, soft), self._forward(turned.images, turned.maps))
+        features = ((found.matching + other.matching) / 2).float().cpu().numpy()
+        if found.parts is None or found.visible is None:
+            return Embedded(features)
+        back = mirror(Mirrored(parts=other.parts, visible=other.visible), parts=PARTS6)
+        if back.parts is None or back.visible is None:  # never: they were given
+            raise TypeError("a mirror lost the parts")
+        weights = torch.stack([found.visible, back.visible])[..., None]
+        both = torch.stack([found.parts, back.parts])
+        parts = (both * weights).sum(0) / weights.sum(0).clamp_min(1e-6)
+        visible = (found.visible + back.visible) / 2
+        return Embedded(features, parts.float().cpu().numpy(), visible.float().cpu().numpy())
+
+    def _forward(self, images: Tensor | None, maps: Tensor | None) -> Embeddings:
+        found: Embeddings = self.network(images) if maps is None else self.network(images, maps)
+        return found
 
     def embed(
         self, paths: Sequence[Path], *, batch: int = 64, told: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """Embed picture files, N D float32, in the order given; `told(n)` is called as batches are done."""
-        rows: list[NDArray[np.float32]] = []
+        return self.embed_files(paths, batch=batch, told=told).features
+
+    def embed_files(
+        self,
+        paths: Sequence[Path],
+        *,
+        batch: int = 64,
+        told: Callable[[int], None] | None = None,
+        maps: Callable[[Sequence[Path]], NDArray[np.float32]] | None = None,
+    ) -> Embedded:
+        """Describe picture files in the order given; `maps(paths)` gives their part maps, N 20 h w."""
+        rows: list[Embedded] = []
         for start in range(0, len(paths), batch):
             chosen = paths[start : start + batch]
             pictures = [read_resized(path, self.settings.height, self.settings.width) for path in chosen]
-            rows.append(self.embed_pictures(pictures))
+            rows.append(self.describe(pictures, maps(chosen) if maps and self.needs_maps else None))
             if told:
                 told(len(chosen))
         if not rows:
             raise ValueError("no pictures to embed")
-        return np.concatenate(rows)
+        joined = [
+            None if any(one is None for one in column) else np.concatenate([one for one in column if one is not None])
+            for column in zip(*((row.features, row.parts, row.visible) for row in rows), strict=True)
+        ]
+        if joined[0] is None:  # never: every row has features
+            raise TypeError("features are missing")
+        return Embedded(joined[0], joined[1], joined[2])
 
 
 def save_model(path: Path, state: dict[str, Tensor], settings: ModelSettings, *, half: bool = False) -> None:
@@ -139,6 +256,7 @@ def model_from_state(state: dict[str, Tensor], settings: ModelSettings, *, devic
         backbone=settings.backbone,
         pooling=settings.pooling,
         last_stride=settings.last_stride,
+        options=settings.options,
     )
     network.load_state_dict(
         {

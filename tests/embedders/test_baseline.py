@@ -4,16 +4,15 @@ import pytest
 import torch
 
 from resight.embedders.baseline import baseline_objective
-from resight.model import EMBEDDERS, build_embedder
+from resight.model import build_embedder
 from resight.nn.backbones import BACKBONES
 
 
-@pytest.mark.parametrize("name", EMBEDDERS)
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("pooling", ["gem", "average"])
-def test_every_embedder_learns_a_step_on_every_backbone(name: str, backbone: str, pooling: str) -> None:
+def test_the_baseline_learns_a_step_on_every_backbone(backbone: str, pooling: str) -> None:
     torch.manual_seed(0)
-    network = build_embedder(name, classes=2, backbone=backbone, pooling=pooling, last_stride=1).train()
+    network = build_embedder("baseline", classes=2, backbone=backbone, pooling=pooling, last_stride=1).train()
     images, classes = torch.randn(4, 3, 64, 32), torch.tensor([0, 0, 1, 1])
     found = network(images)
     losses = baseline_objective(

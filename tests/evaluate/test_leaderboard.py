@@ -17,7 +17,6 @@ from resight.evaluate.leaderboard import (
     condition_scores,
     contrasts,
     read_entries,
-    recipe_hash,
     summary,
     write_entry,
 )
@@ -108,13 +107,6 @@ def test_seeds_that_spread_widen_the_interval_and_equal_ones_leave_the_persons_a
     # Student's t over three means that lie 0.075 apart, beside the persons' half width
     half = 4.302653 * 0.075 / 3**0.5
     assert wide.high - wide.mean == pytest.approx(np.hypot(half, wide.persons_high - wide.mean), rel=1e-4)
-
-
-def test_the_recipe_hash_leaves_method_backbone_and_seed_out() -> None:
-    shared = {"persons": 16, "pictures": 4, "stages": ({"epochs": 12},)}
-    first = recipe_hash({**shared, "embedder": "baseline", "backbone": "a", "seed": 1})
-    assert first == recipe_hash({**shared, "embedder": "spreid", "backbone": "b", "seed": 2})
-    assert first != recipe_hash({**shared, "persons": 8})
 
 
 def test_files_that_are_no_rows_are_named(tmp_path: Path) -> None:

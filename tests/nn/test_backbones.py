@@ -14,7 +14,9 @@ from resight.nn.resnet import RESNETS, ResidualPair, build_resnet
 def test_a_crop_becomes_a_map_whose_size_the_last_stride_decides(name: str, last_stride: int, shape: tuple) -> None:
     backbone = build_backbone(name, last_stride=last_stride).eval()
     maps = backbone(torch.zeros(2, 3, 128, 64))
-    assert maps.shape == (2, backbone.channels, *shape)
+    assert maps.shape == (2, backbone.channels, *((8, 4) if name == "dgd" else shape))
+    assert [stage.shape[1] for stage in backbone.stages(torch.zeros(2, 3, 128, 64))] == [*backbone.stage_channels]
+    assert torch.equal(backbone.stages(torch.zeros(2, 3, 128, 64))[-1], maps)
 
 
 def test_parameters_are_counted_as_the_papers_count_them() -> None:
@@ -24,6 +26,8 @@ def test_parameters_are_counted_as_the_papers_count_them() -> None:
         "resnet18": 11_176_512,
         "resnet50": 23_508_032,
         "resnet101": 42_500_160,
+        "dgd": 6_354_464,
+        "mscan": 279_712,
     }
 
 

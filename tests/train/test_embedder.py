@@ -133,6 +133,55 @@ dist.destroy_process_group()
     assert ran.stdout.count("equal") == 2, ran.stderr[-6000:]
 
 
+@pytest.mark.slow
+def test_two_processes_take_the_gradient_of_one_process_for_visible_parts_too(tmp_path: Path) -> None:
+    program = f"""
+import sys; sys.path[:0] = {sys.path!r}
+import torch, torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from resight.embedders.visible_parts import visible_parts_objective
+from resight.train.loop import gather
+from resight.nn.embeddings import Embeddings
+
+class Tiny(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rows, self.names = torch.nn.Linear(6, 5), torch.nn.Linear(5, 4)
+        self.parts, self.seen, self.look = torch.nn.Linear(6, 18), torch.nn.Linear(6, 6), torch.nn.Linear(6, 7 * 8)
+    def forward(self, pictures):
+        rows = self.rows(pictures).tanh()
+        return Embeddings(
+            matching=rows, before_neck=rows, logits=self.names(rows), more_logits=(self.names(rows.sin()),),
+            parts=self.parts(pictures).reshape(-1, 6, 3), visible=self.seen(pictures).sigmoid(),
+            attention=self.look(pictures).reshape(-1, 7, 4, 2))
+
+def gradient(alone):
+    torch.manual_seed(0)
+    network, pictures, classes = Tiny(), torch.randn(8, 6), torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
+    maps = torch.randn(8, 20, 4, 2).softmax(1)
+    mine = slice(0, 8) if alone else slice(4 * dist.get_rank(), 4 * dist.get_rank() + 4)
+    wrapped = network if alone else DistributedDataParallel(network)  # kept until the gradients are there
+    found = wrapped(pictures[mine])
+    joint = (lambda rows: rows) if alone else gather
+    losses = visible_parts_objective(
+        found, classes[mine], joint(found.before_neck), joint(classes[mine]), joint(found.parts), joint(found.visible),
+        maps[mine], maps[mine].mean((2, 3)), smoothing=0.1, margin=0.3, triplet_weight=1.0, part_triplet_weight=1.0,
+        map_weight=0.5, visible_weight=0.3)
+    sum(losses.values()).backward()
+    return torch.cat([p.grad.flatten() for p in network.parameters()]), network.parts.weight.grad
+
+torch.set_num_threads(1)
+dist.init_process_group("gloo")
+(one, parts), (two, _) = gradient(True), gradient(False)
+assert parts.abs().max() > 1e-3
+assert torch.allclose(one, two, rtol=1e-4, atol=1e-6), (one - two).abs().max()
+print("equal", flush=True)
+dist.destroy_process_group()
+"""
+    ran = on_two_processes(program, tmp_path)
+    assert ran.stdout.count("equal") == 2, ran.stderr[-6000:]
+
+
 def on_two_processes(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
     script = folder / "two.py"
     script.write_text(program)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.reid_sets import ReidSet, plain_pictures
 from resight.errors import DatasetNotFound
-from resight.search.features import Features, save_features, save_plain_features
+from resight.search.features import PART_SHARE, Features, save_features, save_plain_features
 from resight.types import NO_CAMERA, Crop, Side
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Embed(SetOptions):
     """The features file."""
     model: str | None = None
     """A shipped name, a run folder or a weights file; left out, the default model."""
+    parts: Path | None = None
+    """Folder of part maps (`resight parts`), for a model that looks at them."""
     threads: int | None = None
     """Threads of torch; left out, one per core."""
 
@@ -55,7 +57,7 @@ def embed(config: Embed) -> int:
             _embed_plain(config, pictures)
         return 0
     with torch_threads(config.threads):
-        features = embed_set(reid_set, open_model(config.model))
+        features = embed_set(reid_set, open_model(config.model), parts=config.parts)
     save_features(config.out, features, root=reid_set.root)
     counts = f"{len(features.query.features)} query and {len(features.gallery.features)} gallery pictures"
     print(f"{config.out}: {counts}, {features.gallery.features.shape[1]} numbers each.", file=sys.stderr)
@@ -71,26 +73,65 @@ def open_model(name: str | None) -> Model:
     return load_model(name or DEFAULT_MODEL, device="cuda" if torch.cuda.is_available() else "cpu")
 
 
-def embed_set(reid_set: ReidSet, model: Model) -> Features:
-    """Embed query and gallery of a data set."""
-    return embed_sides(list(reid_set.crops("query")), list(reid_set.crops("gallery")), model, root=reid_set.root)
+def embed_set(reid_set: ReidSet, model: Model, *, parts: Path | None = None) -> Features:
+    """Embed query and gallery of a data set; `parts` is a folder of part maps for a model that looks at them."""
+    query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
+    return embed_sides(query, gallery, model, root=reid_set.root, parts=parts)
 
 
-def embed_sides(query: Sequence[Crop], gallery: Sequence[Crop], model: Model, *, root: Path | None = None) -> Features:
-    """Embed two lists of crops; file names are given relative to `root`."""
+def embed_sides(
+    query: Sequence[Crop],
+    gallery: Sequence[Crop],
+    model: Model,
+    *,
+    root: Path | None = None,
+    parts: Path | None = None,
+    names_from: Path | None = None,
+) -> Features:
+    """Embed two lists of crops; file names are given relative to `root`, part maps found relative to `names_from`."""
     crops = [*query, *gallery]
+    paths = [crop.path for crop in crops]
+    maps = _maps(parts, paths, names_from or root, model)
     with bar("embedding", total=len(crops)) as told:
-        rows = model.embed([crop.path for crop in crops], told=told)
-    return Features(_side(query, rows[: len(query)], root), _side(gallery, rows[len(query) :], root))
+        found = model.embed_files(paths, told=told, maps=maps)
+    columns = found.features, found.parts, found.visible
+    first, rest = slice(len(query)), slice(len(query), None)
+    return Features(
+        _side(query, *(None if rows is None else rows[first] for rows in columns), root=root),
+        _side(gallery, *(None if rows is None else rows[rest] for rows in columns), root=root),
+        part_share=0.0 if found.parts is None else PART_SHARE,
+    )
 
 
-def _side(crops: Sequence[Crop], rows: np.ndarray, root: Path | None) -> Side:
+def _maps(
+    parts: Path | None, paths: Sequence[Path], root: Path | None, model: Model
+) -> Callable[[Sequence[Path]], np.ndarray] | None:
+    """How a model that looks at part maps gets them; maps of another parser than it learned from are refused."""
+    if parts is None or root is None or not model.needs_maps:
+        return None
+    from resight.data.part_maps import load_part_maps
+
+    loaded = load_part_maps(parts, paths, root=root, labels="lip20", weights=model.settings.parser or None)
+    rows = {path: row for row, path in enumerate(paths)}
+    return lambda some: np.asarray(loaded.maps[[rows[path] for path in some]], np.float32) / 255
+
+
+def _side(
+    crops: Sequence[Crop],
+    features: np.ndarray | None,
+    parts: np.ndarray | None,
+    visible: np.ndarray | None,
+    *,
+    root: Path | None,
+) -> Side:
     names = [(crop.path.relative_to(root) if root else crop.path).as_posix() for crop in crops]
     return Side(
-        features=rows,
+        features=np.asarray(features),
         persons=np.array([crop.person for crop in crops]),
         cameras=np.array([NO_CAMERA if crop.camera is None else crop.camera for crop in crops]),
         files=np.array(names),
+        parts=parts,
+        visible=visible,
     )
 
 

@@ -16,7 +16,13 @@ from resight.errors import BadRecipe
 from resight.train.recipe import EmbedderRecipe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from resight.data.augment_parts import CutOuts
     from resight.train.loop import Step
+    from resight.types import Crop
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +46,12 @@ class TrainEmbedder(SetOptions):
     """Instead of the recipe's."""
     validation_persons: int | None = None
     """Hold out this many highest-numbered training persons and score them after each stage."""
+    parts: Path | None = None
+    """Folder of part maps of the set (`resight parts`), for embedders and changes of pictures that know parts."""
+    occluders: Path | None = None
+    """Folder of cut-out objects (KIND/*.png with alpha), for recipes that paste them; a third of each kind is left."""
+    people: Path | None = None
+    """Penn-Fudan's folder, for recipes that paste pedestrians; the last 50 photos are left out."""
     threads: int | None = None
     """Threads of torch; left out, one per core, or one with several processes."""
 
@@ -47,7 +59,8 @@ class TrainEmbedder(SetOptions):
 def train_embedder(config: TrainEmbedder) -> int:
     """Train, with one progress line on stderr; prints the path of the weights."""
     recipe = _recipe(config)
-    crops = list(config.reid_set(config.data).crops("train"))
+    reid_set = config.reid_set(config.data)
+    crops = list(reid_set.crops("train"))
     from resight.train.embedder import Run
     from resight.train.pictures import load_training_set, split_persons
     from resight.train.resources import torch_threads
@@ -55,15 +68,36 @@ def train_embedder(config: TrainEmbedder) -> int:
     keep_recipe(config.out, recipe)
     learn, held_out = split_persons(crops, recipe.validation_persons)
     with bar("decoding", total=len(learn)) as told:
-        data = load_training_set(learn, recipe, told)
+        maps, parser = _part_maps(config.parts, learn, reid_set.root)
+        data = load_training_set(learn, recipe, told, maps=maps, parser=parser, cutouts=_cut_outs(config))
     threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
     with torch_threads(threads), bar("training", total=None) as told:
-        watch = _Watch(told, held_out, config.out)
+        watch = _Watch(told, held_out, config.out, parts=config.parts, root=reid_set.root)
         run = Run(config.out, recipe, data, watch=watch)
         weights = run.train()
     if run.leads:
         print(weights)
     return 0
+
+
+def _part_maps(folder: Path | None, crops: Sequence[Crop], root: Path) -> tuple[np.ndarray | None, str]:
+    """Part maps of the training pictures, in their order, and which parser made them; none without a folder."""
+    if folder is None:
+        return None, ""
+    from resight.data.part_maps import load_part_maps
+
+    found = load_part_maps(folder, [crop.path for crop in crops], root=root, labels="lip20")
+    return found.maps, found.stamp.weights
+
+
+def _cut_outs(config: TrainEmbedder) -> CutOuts | None:
+    """What may be pasted in training; test objects and test photos are never opened."""
+    from resight.data.augment_parts import cut_outs
+    from resight.data.occluders import read_objects, read_pedestrians
+
+    things = [one.cutout for one in read_objects(config.occluders, "train")] if config.occluders else []
+    people = [one.cutout for one in read_pedestrians(config.people, "train")] if config.people else []
+    return cut_outs(things, people) if things or people else None
 
 
 def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
@@ -104,8 +138,10 @@ def training_note(step: Step) -> str:
 class _Watch:
     """Shows the run's events on the progress line and scores the held-out persons."""
 
-    def __init__(self, told: Callable[..., None], held_out: list[Any], out: Path) -> None:
-        self.told, self.held_out, self.out = told, held_out, out
+    def __init__(
+        self, told: Callable[..., None], held_out: list[Any], out: Path, *, parts: Path | None, root: Path
+    ) -> None:
+        self.told, self.held_out, self.out, self.parts, self.root = told, held_out, out, parts, root
 
     def __call__(self, event: str, facts: dict[str, Any]) -> None:
         if event == "start":
@@ -126,7 +162,7 @@ class _Watch:
 
         model = model_from_state(facts["state"], facts["settings"])
         query, gallery = query_per_camera(self.held_out)
-        scores = score_features(embed_sides(query, gallery, model))
+        scores = score_features(embed_sides(query, gallery, model, parts=self.parts, names_from=self.root))
         line = {"stage": facts["number"], "mean_ap": scores.mean_ap, "rank1": float(scores.cmc[0])}
         with (self.out / "validation.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")

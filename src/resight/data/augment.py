@@ -13,9 +13,10 @@ from typing import Final
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+Draw = Callable[..., Tensor]
 PIXEL_MEAN: Final = 127.0
 PIXEL_SPREAD: Final = 128.0
 
@@ -54,41 +55,63 @@ def augment(
     pictures: UInt8[Tensor, "B H W 3"], how: Augmentation, *, size: tuple[int, int], rng: torch.Generator
 ) -> Float[Tensor, "B 3 h w"]:
     """Resize, move, mirror, light and erase each picture by its own draw; `size` is height, width in pixels."""
-    count = len(pictures)
-    device = pictures.device
+    draw = drawing(len(pictures), pictures.device, rng)
+    theta = views(draw, how, size=size, device=pictures.device)
+    images = lit(viewed(normalise(pictures), theta, size), how, draw)
+    return images.masked_fill(erased(how, draw, size, pictures.device)[:, None], 0.0).contiguous(
+        memory_format=torch.channels_last
+    )
+
+
+def drawing(count: int, device: torch.device, rng: torch.Generator) -> Draw:
+    """Uniform chance for each picture: `draw(low, high, *shape)` gives `count` × shape numbers on the device."""
 
     def draw(low: float, high: float, *shape: int) -> Tensor:
         return (torch.rand(count, *shape, generator=rng) * (high - low) + low).to(device)
 
-    images = normalise(pictures)
-    theta = torch.zeros(count, 2, 3, device=device)
+    return draw
+
+
+def views(draw: Draw, how: Augmentation, *, size: tuple[int, int], device: torch.device) -> Float[Tensor, "B 2 3"]:
+    """Where each view looks in its picture's -1..1; a negative first entry is a mirrored one."""
     mirrored = 1 - 2 * (draw(0.0, 1.0) < how.flip).float()
+    theta = torch.zeros(len(mirrored), 2, 3, device=device)
     theta[:, 0, 0] = mirrored * (1 + draw(-how.zoom, how.zoom))
     theta[:, 1, 1] = 1 + draw(-how.zoom, how.zoom)
     sides = torch.tensor([size[1], size[0]], device=device)
     theta[:, :, 2] = 2 * (draw(-how.shift, how.shift, 2) * sides).round() / sides  # whole pixels: nothing is blurred
+    return theta
+
+
+def viewed(
+    images: Float[Tensor, "B C H W"], theta: Float[Tensor, "B 2 3"], size: tuple[int, int]
+) -> Float[Tensor, "B C h w"]:
+    """Pictures or maps through their views, at `size`; what lies outside repeats the border."""
     full = images.shape[2:]
     if (full[0], full[1]) != size:
         images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
-    grid = F.affine_grid(theta, [count, 3, *size], align_corners=False)
-    images = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    grid = F.affine_grid(theta, [len(images), images.shape[1], *size], align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def lit(images: Float[Tensor, "B 3 h w"], how: Augmentation, draw: Draw) -> Float[Tensor, "B 3 h w"]:
+    """Change light, contrast and colour of normalised pictures, each by its own draw."""
     contrast = 1 + draw(-how.light, how.light, 1, 1, 1)
     tint = 1 + draw(-how.colour, how.colour, 3, 1, 1)
-    images = (images * contrast * tint + draw(-how.light, how.light, 1, 1, 1)).clamp(-1, 1)
-    return _erase(images, how, draw).contiguous(memory_format=torch.channels_last)
+    return (images * contrast * tint + draw(-how.light, how.light, 1, 1, 1)).clamp(-1, 1)
 
 
-def _erase(images: Tensor, how: Augmentation, draw: Callable[..., Tensor]) -> Tensor:
-    """Fill one rectangle of some pictures with noise-free grey; aspect (height to width) 0.3 to 3.3."""
-    high, wide = images.shape[2:]
+def erased(how: Augmentation, draw: Draw, size: tuple[int, int], device: torch.device) -> Bool[Tensor, "B h w"]:
+    """One rectangle in some pictures, to be filled with the mean grey; aspect (height to width) 0.3 to 3.3."""
+    high, wide = size
     area = draw(*how.erase_area)
     aspect = draw(-1.2, 1.2).exp() * high / wide
     tall = (area * high * wide * aspect).sqrt().clamp(max=high)
     broad = (area * high * wide / aspect).sqrt().clamp(max=wide)
     top, left = draw(0.0, 1.0) * (high - tall), draw(0.0, 1.0) * (wide - broad)
-    rows = torch.arange(high, device=images.device)[None]
-    columns = torch.arange(wide, device=images.device)[None]
+    rows = torch.arange(high, device=device)[None]
+    columns = torch.arange(wide, device=device)[None]
     inside_rows = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
     inside_columns = (columns >= left[:, None]) & (columns < (left + broad)[:, None])
     hit = (draw(0.0, 1.0) < how.erase)[:, None, None]
-    return images.masked_fill((inside_rows[:, :, None] & inside_columns[:, None, :] & hit)[:, None], 0.0)
+    return inside_rows[:, :, None] & inside_columns[:, None, :] & hit

@@ -110,6 +110,9 @@ PARTS7: Final = LabelSet("parts7", ("background", "head", "clothes", "left arm",
 PARTS8: Final = LabelSet(
     "parts8", ("background", "head", "upper", "lower", "left arm", "right arm", "left leg", "right leg")
 )
+PARTS6: Final = LabelSet("parts6", ("background", "head", "upper", "arms", "lower", "legs", "shoes"))
+"""Six parts without sides, which visible-part embedders compare: clothes apart from bare skin, so that a colour is not
+averaged with a hem. A part that clothes hide (legs in trousers) is one that cannot be compared."""
 STREET5: Final = LabelSet("street5", ("background", "hair and hat", "skin", "clothes", "shoes"))
 """What LIP and Clothing Co-Parsing both label: a parser of one is scored on photos of the other."""
 WANTED3: Final = LabelSet("wanted3", ("background", "the person", "another person"))
@@ -133,6 +136,7 @@ LABEL_SETS: Final = {
     "ccp59": CCP59,  # Yang, Luo and Lin, CVPR 2014, arXiv:1502.00739
     "parts7": PARTS7,  # head, clothes, arms, legs with shoes
     "parts8": PARTS8,  # as parts7, clothes split at the waist
+    "parts6": PARTS6,  # six parts without sides, to compare people by
     "street5": STREET5,  # what lip20 and ccp59 have in common
     "wanted3": WANTED3,  # from person instances
     "body10": BODY10,  # parts of the body under the clothes, of rendered people

@@ -26,6 +26,7 @@ from resight.data.label_sets import (
     CIHP20,
     IGNORE,
     LIP20,
+    PARTS6,
     PARTS7,
     PARTS8,
     STREET5,
@@ -140,6 +141,19 @@ LIP20_PARTS8: Final = Regrouping(
     },
     {"glove": "ignore"},
 )
+LIP20_PARTS6: Final = Regrouping(
+    LIP20,
+    PARTS6,
+    {
+        **_BACKGROUND,
+        "head": _LIP_HEAD,
+        "upper": (*_LIP_UPPER, "jumpsuits"),
+        "arms": ("left arm", "right arm", "glove"),
+        "lower": ("pants", "skirt"),
+        "legs": ("left leg", "right leg"),
+        "shoes": ("left shoe", "right shoe", "socks"),
+    },
+)
 CIHP20_PARTS7: Final = Regrouping(
     CIHP20,
     PARTS7,
@@ -202,7 +216,7 @@ CCP59_STREET5: Final = Regrouping(
 REGROUPINGS: Final = {
     (regrouping.source.name, regrouping.target.name): regrouping
     for regrouping in (
-        *(LIP20_PARTS7, LIP20_PARTS8, CIHP20_PARTS7, CIHP20_PARTS8, ATR18_PARTS7, ATR18_PARTS8),
+        *(LIP20_PARTS6, LIP20_PARTS7, LIP20_PARTS8, CIHP20_PARTS7, CIHP20_PARTS8, ATR18_PARTS7, ATR18_PARTS8),
         *(LIP20_STREET5, CCP59_STREET5),
     )
 }

@@ -22,8 +22,8 @@ from resight.diagnose.twins import group_numbers
 from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.statistics import RESAMPLES, bootstrap_over_persons
-from resight.search.distances import normalised
 from resight.search.features import Features
+from resight.search.rows import normalised
 from resight.types import JUNK, Side
 
 

@@ -19,8 +19,8 @@ from resight.diagnose.ledger import Ledger
 from resight.errors import BadRecipe
 from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.ranking import score_features
-from resight.search.distances import normalised
 from resight.search.features import Features
+from resight.search.rows import normalised
 from resight.types import PersonId, Side
 
 

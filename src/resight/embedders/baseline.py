@@ -13,7 +13,7 @@ from typing import Literal
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from resight.losses import hard_triplet, identity_loss
+from resight.losses import hard_triplet, identity_loss, over_processes
 from resight.nn.backbones import build_backbone
 from resight.nn.blocks import AveragePool, GeM
 from resight.nn.embeddings import Embeddings
@@ -24,6 +24,9 @@ class Baseline(nn.Module):
 
     Shapes: images B 3 H W (normalised) -> matching B D and before_neck B D, D = the backbone's channels.
     """
+
+    needs_maps = False
+    learns_from_maps = False
 
     def __init__(
         self,
@@ -67,8 +70,7 @@ def baseline_objective(
     if found.logits is None:
         raise ValueError("the objective needs logits: build the embedder with classes > 0 and call .train()")
     triplet = hard_triplet(joint, joint_classes, joint, joint_classes, margin=margin).mean()
-    processes = len(joint_classes) / len(classes)
     return {
         "identity": identity_loss(found.logits, classes, smoothing=smoothing).mean(),
-        "triplet": triplet_weight * (triplet.detach() + processes * (triplet - triplet.detach())),
+        "triplet": triplet_weight * over_processes(triplet, joint=len(joint_classes), own=len(classes)),
     }

@@ -10,7 +10,6 @@ Proof: tests/evaluate/test_leaderboard.py.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -28,8 +27,6 @@ from resight.evaluate.statistics import OverSeeds, over_seeds_and_persons, perso
 
 CONDITIONS: Final = ("clean", "occluded-20", "occluded-40", "occluded-60", "same-view", "other-view")
 SEEDS: Final = (1, 2, 3)
-OWN_KEYS: Final = frozenset({"embedder", "backbone", "backbone_weights", "seed", "validation_persons"})
-"""Settings that make the method or the run, not the recipe that methods share."""
 LIGHT: Final = "efficientnet-lite0"
 SMALL: Final = "mscan"
 
@@ -48,7 +45,7 @@ ROWS: Final = (
     Row("spatial-attention", LIGHT, "Wang et al., 2018"),
     Row("spreid", LIGHT, "Kalayeh et al., CVPR 2018"),
     Row("visible-parts", LIGHT, "own"),
-    Row("baseline-pasting", LIGHT, "baseline, trained with the pasting of visible-parts"),
+    Row("baseline-pasted", LIGHT, "baseline, trained with the pasting of visible-parts"),
     Row("one-pass", LIGHT, "own"),
     Row("one-pass-global", LIGHT, "one-pass, compared by whole bodies"),
     Row("one-pass-rendered", LIGHT, "own, trained without Market-1501"),
@@ -69,7 +66,7 @@ CONTRASTS: Final[tuple[tuple[tuple[str, str], tuple[str, str], tuple[str, ...]],
     (("spatial-attention", LIGHT), ("baseline", LIGHT), ("clean",)),
     (("spreid", LIGHT), ("baseline", LIGHT), ("clean", "occluded-40")),
     (("visible-parts", LIGHT), ("baseline", LIGHT), ("clean", "occluded-40", "other-view")),
-    (("visible-parts", LIGHT), ("baseline-pasting", LIGHT), ("clean", "occluded-40", "other-view")),
+    (("visible-parts", LIGHT), ("baseline-pasted", LIGHT), ("clean", "occluded-40", "other-view")),
     (("one-pass", LIGHT), ("one-pass-global", LIGHT), ("clean", "occluded-40", "other-view")),
     (("mgcam-rgb", SMALL), ("mgcam-masked-rgb", SMALL), ("clean",)),
     (("mgcam-rgb-mask", SMALL), ("mgcam-rgb", SMALL), ("clean",)),
@@ -90,6 +87,7 @@ class Entry:
     recipe: str
     """Name of the recipe that trains it."""
     recipe_hash: str
+    """As `run.json` holds it (train.recipe.recipe_hash)."""
     seed: int
     protocol: str
     """"validation" (held-out training persons) or "market1501" (the official test split)."""
@@ -125,12 +123,6 @@ class Contrast:
     @property
     def verdict(self) -> str:
         return "not measured" if self.found is None else "undecided" if self.note else self.found.verdict
-
-
-def recipe_hash(settings: Mapping[str, Any]) -> str:
-    """Ten hex digits of what methods share: sampler, schedule, augmentation, sizes; not method, backbone or seed."""
-    shared = {name: value for name, value in settings.items() if name not in OWN_KEYS}
-    return hashlib.sha256(json.dumps(shared, sort_keys=True, default=str).encode()).hexdigest()[:10]
 
 
 def condition_scores(scores: RankingScores, *, rng: np.random.Generator) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Proof: tests/nn/test_backbones.py compares key names, shapes and, where the weig
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from resight.errors import BadWeights, UnknownName
 from resight.nn.freezable import FreezableBackbone
 from resight.nn.resnet import ResNet18, ResNet50, ResNet101
+from resight.nn.small import DGD, MSCAN
 
 __all__ = [
     "BACKBONES",
@@ -88,6 +89,10 @@ LITE_STAGES: Final = (  # repeats, kernel, stride, expand, channels of Efficient
 )
 
 
+STAGE_ENDS: Final = (2, 4, 10)
+"""Last blocks at strides 4, 8 and 16."""
+
+
 class EfficientNetLite(FreezableBackbone):
     """EfficientNet-Lite0: 3.4 M parameters without the classifier; pictures B 3 H W -> maps B 1280 H/32 W/32.
 
@@ -95,6 +100,7 @@ class EfficientNetLite(FreezableBackbone):
     """
 
     channels = 1280
+    stage_channels = (24, 40, 112, 1280)
 
     def __init__(self, *, last_stride: int = 1) -> None:
         super().__init__()
@@ -118,6 +124,21 @@ class EfficientNetLite(FreezableBackbone):
     def _in_order(self) -> tuple[list[nn.Module], list[nn.Module]]:
         return [self.conv_stem, self.bn0], list(self.blocks)
 
+    def taps(self, images: Float[Tensor, "B 3 H W"], after: Sequence[int]) -> tuple[Tensor, ...]:
+        """Maps after the blocks of these numbers (rising), and the last map: what heads at several strides read."""
+        x = F.relu6(self.bn0(self.conv_stem(images)), inplace=True)
+        found: list[Tensor] = []
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number in after:
+                found.append(x)
+        return *found, F.relu6(self.bn1(self.conv_head(x)), inplace=True)
+
+    def stages(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Maps at strides 4, 8 and 16, and the last map, as `stage_channels` says."""
+        first, second, third, last = self.taps(images, STAGE_ENDS)
+        return first, second, third, last
+
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
         x = F.relu6(self.bn0(self.conv_stem(images)), inplace=True)
         x = self.blocks(x)
@@ -129,6 +150,8 @@ BACKBONES: Final[dict[str, Callable[..., FreezableBackbone]]] = {
     "resnet18": ResNet18,  # He et al., CVPR 2016, arXiv:1512.03385
     "resnet50": ResNet50,
     "resnet101": ResNet101,
+    "dgd": DGD,  # Xiao et al., CVPR 2016, arXiv:1604.07528; from scratch, the net of MaskReID
+    "mscan": MSCAN,  # Li et al., CVPR 2017, arXiv:1710.06555; from scratch, the net of MGCAM
 }
 
 

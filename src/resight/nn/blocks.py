@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -28,3 +30,22 @@ class AveragePool(nn.Module):
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C"]:
         return maps.float().mean((2, 3))
+
+
+def batch_norm_neck(width: int) -> nn.BatchNorm1d:
+    """Batch norm between the vector that metric losses see and the one that is matched; its bias does not learn."""
+    neck = nn.BatchNorm1d(width)
+    neck.bias.requires_grad_(False)
+    return neck
+
+
+def identity_classifier(width: int, classes: int) -> nn.Linear:
+    """Linear classes of the training persons, started small."""
+    classifier = nn.Linear(width, classes, bias=False)
+    nn.init.normal_(classifier.weight, std=0.001)
+    return classifier
+
+
+def identity_classifiers(widths: Sequence[int], classes: int) -> nn.ModuleList | None:
+    """One classifier a width; None without classes."""
+    return nn.ModuleList([identity_classifier(width, classes) for width in widths]) if classes else None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 
 class FreezableBackbone(nn.Module):
     """A backbone whose first blocks can be kept as they are; pictures B 3 H W -> maps B `channels` h w."""
 
     channels: int
+    stage_channels: tuple[int, int, int, int]
 
     def __init__(self) -> None:
         super().__init__()
@@ -16,6 +18,10 @@ class FreezableBackbone(nn.Module):
 
     def _in_order(self) -> tuple[list[nn.Module], list[nn.Module]]:
         """The stem's modules and the blocks, from the picture inwards."""
+        raise NotImplementedError
+
+    def stages(self, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Maps of four stages, fine to coarse; the last is what the backbone gives."""
         raise NotImplementedError
 
     def freeze(self, blocks: int) -> None:

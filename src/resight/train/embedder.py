@@ -16,14 +16,14 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from resight.embedders.baseline import baseline_objective
 from resight.errors import BadRecipe, BadWeights
 from resight.model import ModelSettings, build_embedder, save_model
 from resight.nn.backbones import FreezableBackbone, imagenet_weights
 from resight.nn.embeddings import Embeddings
-from resight.train.loop import cosine_with_warmup, gather
-from resight.train.pictures import TrainingSet, training_batches
-from resight.train.recipe import EmbedderRecipe, Stage
+from resight.train.loop import classes_named, cosine_with_warmup
+from resight.train.objectives import losses_of
+from resight.train.pictures import TrainingSet, Truth, training_batches
+from resight.train.recipe import EmbedderRecipe, Stage, recipe_hash
 from resight.train.run import FolderRun, Watcher
 
 
@@ -68,6 +68,7 @@ def _new_network(recipe: EmbedderRecipe, classes: int) -> nn.Module:
             backbone=recipe.backbone,
             pooling=recipe.pooling,
             last_stride=recipe.last_stride,
+            options=recipe.options,
         )
     if recipe.backbone_weights == "imagenet":
         _backbone(network).load_state_dict(imagenet_weights(recipe.backbone))
@@ -119,6 +120,7 @@ class Run(FolderRun):
             steps=self.plan.steps,
             watch=watch,
         )
+        self._check_data()
         if recipe.persons % self.accelerator.num_processes:
             raise BadRecipe(f"{recipe.persons} persons do not divide over {self.accelerator.num_processes} processes.")
 
@@ -131,6 +133,8 @@ class Run(FolderRun):
             last_stride=recipe.last_stride,
             height=stage.height,
             width=stage.width,
+            options=dict(recipe.options),
+            parser=self.data.parser,
             source=f"seed {recipe.seed}, data {self.data.fingerprint}, step {self.step} of {self.plan.steps}",
         )
 
@@ -151,7 +155,7 @@ class Run(FolderRun):
         path = self.folder / "model.safetensors"
         if self.leads:
             save_model(path, self.state(), self.settings(self.recipe.stages[-1]))
-            self.write_facts(pictures=len(self.data.classes), persons=persons)
+            self.write_facts(pictures=len(self.data.classes), persons=persons, recipe_hash=recipe_hash(self.recipe))
         self.tell("end", path=path)
         return path
 
@@ -166,17 +170,32 @@ class Run(FolderRun):
             process=self.accelerator.process_index,
             processes=self.accelerator.num_processes,
             device=self.accelerator.device,
+            with_maps=self._takes_maps,
         )
-        self.learn(batches, self._objective, rate=self.plan.rate, save_every=self.plan.steps_per_epoch)
+        self.learn(
+            batches,
+            self._objective,
+            rate=self.plan.rate,
+            save_every=self.plan.steps_per_epoch,
+            accuracy=lambda found, truth: classes_named(found, truth.classes),
+        )
 
-    def _objective(self, found: Embeddings, classes: Tensor) -> dict[str, Tensor]:
-        recipe = self.recipe
-        return baseline_objective(
-            found,
-            classes,
-            gather(found.before_neck),
-            gather(classes),
-            smoothing=recipe.label_smoothing,
-            margin=recipe.margin,
-            triplet_weight=recipe.triplet_weight,
-        )
+    def _objective(self, found: Embeddings, truth: Truth) -> dict[str, Tensor]:
+        return losses_of(self.recipe, found, truth)
+
+    @property
+    def _takes_maps(self) -> bool:
+        return bool(getattr(self.network, "needs_maps", False))
+
+    def _check_data(self) -> None:
+        """Raise BadRecipe where the recipe asks for part maps or things to paste and there are none."""
+        name, covering = self.recipe.embedder, self.recipe.covering
+        learns = self._takes_maps or bool(getattr(self.network, "learns_from_maps", False))
+        if self.data.maps is None and (learns or covering.erase_part or covering.swap_background):
+            asks = f"`{name}` learns" if learns else "The recipe's covering learns"
+            raise BadRecipe(f"{asks} from part maps. Make them with `resight parts` and pass their folder: `--parts`.")
+        if self.data.cutouts is None and covering.paste:
+            raise BadRecipe(
+                f"The recipe pastes things before {covering.paste:.0%} of the pictures. Pass a folder of cut-out "
+                "objects, `--occluders`, or set `covering.paste = 0`."
+            )

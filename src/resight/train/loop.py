@@ -90,9 +90,9 @@ def classes_named(found: Any, classes: Tensor) -> float:
 
 
 def training_steps(
-    network: Callable[[Tensor], Any],
+    network: Callable[..., Any],
     optimizer: torch.optim.Optimizer,
-    batches: Iterator[tuple[Tensor, Any]],
+    batches: Iterator[tuple[Tensor | tuple[Tensor, ...], Any]],
     objective: Objective,
     *,
     rate: Callable[[int], float],
@@ -102,13 +102,15 @@ def training_steps(
 ) -> Iterator[Step]:
     """Train on each batch of (images B 3 H W, what they show) and yield what happened.
 
+    A network of several inputs gets a tuple, images first.
     `rate(step)` is the learning rate of a step; `first` the number of the first step. A loss that is not finite is
     not stepped on: the step is yielded as it is and the caller decides.
     """
-    for number, (images, truth) in enumerate(batches, start=first):
+    for number, (given, truth) in enumerate(batches, start=first):
+        inputs = given if isinstance(given, tuple) else (given,)
         for group in optimizer.param_groups:
             group["lr"] = rate(number) * group.get("times", 1.0)
-        found = network(images)
+        found = network(*inputs)
         losses = objective(found, truth)
         total = torch.stack(tuple(losses.values())).sum()
         if bool(torch.isfinite(total)):
@@ -121,5 +123,5 @@ def training_steps(
             {name: loss.item() for name, loss in losses.items()},
             accuracy(found, truth),
             rate(number),
-            len(images) * world,
+            len(inputs[0]) * world,
         )

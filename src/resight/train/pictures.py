@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from resight.data.augment import augment
+from resight.data.augment_parts import CutOuts, augment_covered
 from resight.data.cache import decoded_pictures, fingerprint
 from resight.data.sampling import person_batches
 from resight.errors import BadRecipe
@@ -24,11 +25,28 @@ from resight.types import Crop
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Pictures of the training persons as one array, and each one's class (0, 1, … in sorted order of persons)."""
+    """Pictures of the training persons as one array, and each one's class (0, 1, … in sorted order of persons).
+
+    `maps` are their part maps of 20 classes, 0..255, and `parser` says who made them; `cutouts` may be pasted before
+    them.
+    """
 
     pictures: NDArray[np.uint8]
     classes: NDArray[np.int64]
     fingerprint: str
+    maps: UInt8[np.ndarray, "N 20 h w"] | None = None
+    parser: str = ""
+    cutouts: CutOuts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the pictures of a batch show: persons' classes B; part maps and what covers them where there are maps."""
+
+    classes: Int[Tensor, " B"]
+    maps: Float[Tensor, "B 20 h w"] | None = None
+    unhidden: Float[Tensor, "B 20"] | None = None
+    others: UInt8[Tensor, "B h w"] | None = None
 
 
 def split_persons(crops: Sequence[Crop], held_out: int) -> tuple[list[Crop], list[Crop]]:
@@ -51,7 +69,13 @@ def query_per_camera(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
 
 
 def load_training_set(
-    crops: Sequence[Crop], recipe: EmbedderRecipe, told: Callable[[int], None] | None = None
+    crops: Sequence[Crop],
+    recipe: EmbedderRecipe,
+    told: Callable[[int], None] | None = None,
+    *,
+    maps: UInt8[np.ndarray, "N 20 h w"] | None = None,
+    parser: str = "",
+    cutouts: CutOuts | None = None,
 ) -> TrainingSet:
     """Decode the training pictures once, at the largest size that a stage asks for."""
     height = max(stage.height for stage in recipe.stages)
@@ -59,7 +83,8 @@ def load_training_set(
     paths = [crop.path for crop in crops]
     number = {person: row for row, person in enumerate(sorted({crop.person for crop in crops}, key=str))}
     classes = np.array([number[crop.person] for crop in crops], dtype=np.int64)
-    return TrainingSet(decoded_pictures(paths, height=height, width=width, told=told), classes, fingerprint(paths))
+    pictures = decoded_pictures(paths, height=height, width=width, told=told)
+    return TrainingSet(pictures, classes, fingerprint(paths, *([parser] if parser else [])), maps, parser, cutouts)
 
 
 def training_batches(
@@ -72,11 +97,14 @@ def training_batches(
     process: int,
     processes: int,
     device: torch.device,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield one process's share of the batches of `steps`: images B 3 H W and classes B.
+    with_maps: bool = False,
+) -> Iterator[tuple[tuple[Tensor, ...], Truth]]:
+    """Yield one process's share of the batches of `steps`: what the network takes, and what it shows.
 
-    Order and augmentation depend on seed, step and process alone.
+    The network gets images B 3 H W, and with `with_maps` the part maps behind them. Order and augmentation depend on
+    seed, step and process alone.
     """
+    cutouts = None if data.cutouts is None else data.cutouts.to(device)
     share = recipe.persons // processes * recipe.pictures
     rows: list[NDArray[np.int64]] = []
     for step in steps:
@@ -94,5 +122,12 @@ def training_batches(
         mine = rows[place][process * share : (process + 1) * share]
         pictures = torch.from_numpy(data.pictures[mine]).to(device)
         rng = torch.Generator().manual_seed(seed_of(recipe.seed, 1, step, process))
-        images = augment(pictures, recipe.augmentation, size=(stage.height, stage.width), rng=rng)
-        yield images, torch.from_numpy(data.classes[mine]).to(device)
+        maps = None
+        if data.maps is not None:
+            maps = torch.from_numpy(data.maps[mine]).to(device).float() / 255
+        seen = augment_covered(
+            *(pictures, maps, recipe.augmentation, recipe.covering, cutouts), size=(stage.height, stage.width), rng=rng
+        )
+        classes = torch.from_numpy(data.classes[mine]).to(device)
+        inputs = (seen.images, seen.maps) if with_maps and seen.maps is not None else (seen.images,)
+        yield inputs, Truth(classes, seen.maps, seen.unhidden, seen.others)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
 
 from resight.data.augment import Augmentation
+from resight.data.augment_parts import Covering
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +23,42 @@ class Stage:
     """Picture width in pixels."""
     frozen_blocks: int = 0
     """Stem and first blocks of the backbone that do not learn in this stretch; 0 = all learn."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MethodLosses:
+    """Weights and margins of losses that only some embedders have; the defaults are their papers'."""
+
+    identity_weight: float = 1.0
+    """maskreid, two-stream: weight of the identity loss; 0 leaves it out."""
+    ranking_weight: float = 1.0
+    """maskreid: weight of the ranking loss."""
+    ranking_slack: float = 0.15
+    """maskreid: how far a negative must stay below the hardest positive, a cosine."""
+    ranking_attraction: float = 2.0
+    """maskreid: how strongly all positives are pulled to a cosine of 1."""
+    ranking_nearest: int = 0
+    """maskreid: nearest negatives that count; 0 = all."""
+    ranking_only_active: bool = False
+    """maskreid: sum over negatives inside the slack alone, which takes away the floor of log(1 + negatives)."""
+    siamese_weight: float = 0.01
+    """mgcam: weight of the pairs."""
+    region_weight: float = 0.01
+    """mgcam: weight of the triplet of whole, body and background."""
+    attention_weight: float = 0.1
+    """mgcam: weight of the taught attention."""
+    push_margin: float = 10.0
+    """mgcam: margin of pairs and regions, a squared distance."""
+    side_weight: float = 0.2
+    """spatial-attention: share of the side losses, 0..1."""
+    part_triplet_weight: float = 1.0
+    """visible-parts, one-pass: weight of the triplets on parts."""
+    map_weight: float = 0.5
+    """visible-parts, one-pass: weight of the part maps."""
+    visible_weight: float = 0.3
+    """visible-parts, one-pass: weight of the visibility."""
+    second_weight: float = 0.2
+    """one-pass: weight of pixels of another person."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +99,35 @@ class EmbedderRecipe:
     """Decay of the moving average of the weights, which is what is saved; 0 = none."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     """Random changes of the training pictures."""
+    covering: Covering = field(default_factory=Covering)
+    """What is put before, or changed around, the persons of training pictures."""
+    options: dict[str, bool | int | float | str] = field(default_factory=dict)
+    """What only this embedder's constructor takes, such as `stripes` of spatial-attention."""
+    losses: MethodLosses = field(default_factory=MethodLosses)
+    """Losses that only some embedders have."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the forward pass; bf16 and fp16 pay on a GPU only."""
     validation_persons: int = 0
     """Highest-numbered training persons held out and scored at the end of each stage; 0 = train on all."""
     seed: int = 1
     """Of weights, order and augmentation."""
+
+
+OF_THE_METHOD: Final = ("embedder", "options", "losses", "pooling", "seed")
+"""Fields in which two rows of one comparison may differ: the method itself, and chance."""
+
+
+def contrasted(recipe: EmbedderRecipe) -> dict[str, Any]:
+    """What must be equal among rows that are compared: pictures, sampler, schedule, changes, backbone, validation."""
+    return {name: value for name, value in asdict(recipe).items() if name not in OF_THE_METHOD}
+
+
+def recipe_hash(recipe: EmbedderRecipe) -> str:
+    """Eight hex digits that rows of one comparison share."""
+    return hashlib.sha256(json.dumps(contrasted(recipe), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def differences(one: EmbedderRecipe, other: EmbedderRecipe) -> list[str]:
+    """Names of the fields that set two recipes apart beyond the method; a row that differs must say in what."""
+    left, right = contrasted(one), contrasted(other)
+    return [name.replace("_", "-") for name in left if left[name] != right[name]]

@@ -67,7 +67,7 @@ class FolderRun:
 
     def learn(
         self,
-        batches: Iterator[tuple[Tensor, Any]],
+        batches: Iterator[tuple[Tensor | tuple[Tensor, ...], Any]],
         objective: Objective,
         *,
         rate: Callable[[int], float],

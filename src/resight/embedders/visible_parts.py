@@ -1,0 +1,146 @@
+"""Parts of a person as vectors, each with how much of it is seen; no parser is needed after training.
+
+An own design on known ideas: part attention taught by part maps and identity on the whole, triplets on parts (Somers et
+al., WACV 2023, arXiv:2211.03679); visibility as a weight of the distance (Sun et al., CVPR 2019, arXiv:1904.00537).
+Differs: visibility is a share, 0..1, learned from what pasted objects hide of each part, not a threshold on attention;
+six parts without sides, clothes apart from skin; the foreground has a neck of its own and is matched beside the whole.
+Proof: tests/embedders/test_visible_parts.py.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from resight.embedders.masks import six_parts
+from resight.embedders.part_features import PART_NAMES, PartFeatures, seen_share
+from resight.losses import hard_triplet, identity_loss, over_processes
+from resight.losses_parts import part_triplet, soft_cross_entropy, visibility_loss
+from resight.nn.backbones import build_backbone
+from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
+from resight.nn.embeddings import Embeddings
+from resight.nn.part_pool import shrink_masks
+
+
+class VisibleParts(nn.Module):
+    """images B 3 H W -> matching B 2C (whole, foreground), parts B 6 `width`, visible B 6 (0..1).
+
+    `attention` are logits of background and six parts on the map's grid; `more_logits` the foreground's classes.
+    """
+
+    needs_maps = False
+    learns_from_maps = True
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        backbone: str = "efficientnet-lite0",
+        pooling: Literal["gem", "average"] = "gem",
+        last_stride: int = 1,
+        width: int = 256,
+    ) -> None:
+        super().__init__()
+        self.backbone = build_backbone(backbone, last_stride=last_stride)
+        channels = self.backbone.channels
+        self.pool = GeM() if pooling == "gem" else AveragePool()
+        self.look = nn.Sequential(
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(128, 1 + len(PART_NAMES), 1),
+        )
+        self.parts = PartFeatures(channels, width=width)
+        self.neck, self.foreground_neck = batch_norm_neck(channels), batch_norm_neck(channels)
+        self.classifier = identity_classifiers((channels, channels), classes)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
+        maps = self.backbone(images)
+        attention = self.look(maps)
+        whole = self.pool(maps)
+        parts = self.parts(maps, attention.float().softmax(1))
+        vectors = self.neck(whole), self.foreground_neck(parts.foreground)
+        logits: list[Tensor] = []
+        if self.classifier is not None and self.training:
+            logits = [head(vector) for head, vector in zip(self.classifier, vectors, strict=True)]
+        return Embeddings(
+            matching=torch.cat(vectors, 1),
+            before_neck=whole,
+            logits=logits[0] if logits else None,
+            more_logits=tuple(logits[1:]),
+            parts=parts.parts,
+            visible=parts.visible,
+            attention=attention,
+        )
+
+
+def visible_parts_objective(
+    found: Embeddings,
+    classes: Int[Tensor, " B"],
+    joint: Float[Tensor, "J E"],
+    joint_classes: Int[Tensor, " J"],
+    joint_parts: Float[Tensor, "J P D"],
+    joint_visible: Float[Tensor, "J P"],
+    maps: Float[Tensor, "B 20 h w"],
+    unhidden: Float[Tensor, "B 20"],
+    *,
+    smoothing: float,
+    margin: float,
+    triplet_weight: float,
+    part_triplet_weight: float,
+    map_weight: float,
+    visible_weight: float,
+) -> dict[str, Float[Tensor, ""]]:
+    """Identity of whole and foreground, triplets of the whole and of the parts that are seen, maps and visibility.
+
+    `maps` show what is left of the person after pasting, `unhidden` how much of each class there was before. The joint
+    tensors are the batch gathered over all processes.
+    """
+    losses = identity_and_parts(
+        found,
+        classes,
+        joint,
+        joint_classes,
+        joint_parts,
+        joint_visible,
+        smoothing=smoothing,
+        margin=margin,
+        triplet_weight=triplet_weight,
+        part_triplet_weight=part_triplet_weight,
+    )
+    if found.attention is None or found.visible is None:
+        raise ValueError("the objective needs attention and visibility: these are not the embeddings of visible parts")
+    target = shrink_masks(six_parts(maps), (found.attention.shape[2], found.attention.shape[3]))
+    losses["maps"] = map_weight * soft_cross_entropy(found.attention, target).mean()
+    losses["visible"] = visible_weight * visibility_loss(found.visible, seen_share(maps, unhidden)).mean()
+    return losses
+
+
+def identity_and_parts(
+    found: Embeddings,
+    classes: Int[Tensor, " B"],
+    joint: Float[Tensor, "J E"],
+    joint_classes: Int[Tensor, " J"],
+    joint_parts: Float[Tensor, "J P D"],
+    joint_visible: Float[Tensor, "J P"],
+    *,
+    smoothing: float,
+    margin: float,
+    triplet_weight: float,
+    part_triplet_weight: float,
+) -> dict[str, Float[Tensor, ""]]:
+    """What tells persons apart: identity of whole and foreground, and the two triplet losses of the joint batch."""
+    if found.logits is None:
+        raise ValueError("the objective needs logits: build the embedder with classes > 0 and call .train()")
+    joined, own = len(joint_classes), len(classes)
+    named = (found.logits, *found.more_logits)
+    whole = hard_triplet(joint, joint_classes, joint, joint_classes, margin=margin).mean()
+    parts = part_triplet(joint_parts, joint_visible, joint_classes, margin=margin).mean()
+    return {
+        "identity": torch.stack([identity_loss(one, classes, smoothing=smoothing).mean() for one in named]).mean(),
+        "triplet": triplet_weight * over_processes(whole, joint=joined, own=own),
+        "part triplet": part_triplet_weight * over_processes(parts, joint=joined, own=own),
+    }

@@ -1,0 +1,92 @@
+"""Training and embedding with part maps and things to paste, from the shell's side, on a few toy people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from resight.cli import main
+from resight.data.part_maps import PartMapsWriter, PartStamp
+from resight.search.features import load_features
+from toy_people import ToyCounts, write_market
+
+STAMP = PartStamp(parser="toy", weights="abc", labels="lip20", classes=20, height=16, width=8)
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RESIGHT_CACHE", str(tmp_path / "cache"))
+    counts = ToyCounts(train_persons=6, persons=3, cameras=2, per_camera=2, junk=1, distractors=1)
+    return write_market(tmp_path / "people", counts)
+
+
+def write_maps(people: Path, folder: Path, stamp: PartStamp = STAMP) -> Path:
+    files = sorted(people.rglob("*.jpg"))
+    maps = np.random.default_rng(0).dirichlet(np.full(20, 0.3), (len(files), 16, 8)).transpose(0, 3, 1, 2) * 255
+    names = [path.relative_to(people).as_posix() for path in files]
+    ones = np.ones(len(files), np.float32)
+    PartMapsWriter(folder, stamp).add(
+        names, maps.astype(np.uint8), ones, ones * 0, [path.stat().st_size for path in files]
+    )
+    return folder
+
+
+def write_objects(folder: Path) -> Path:
+    for number in range(3):
+        (folder / "boxes").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((30, 20, 4), 50 * number + 100, np.uint8)).save(folder / "boxes" / f"{number}.png")
+    return folder
+
+
+def recipe(tmp_path: Path, name: str, more: str = "") -> str:
+    path = tmp_path / f"{name}.toml"
+    path.write_text(
+        f'embedder = "{name}"\nbackbone-weights = "none"\npersons = 4\npictures = 2\nwarmup-epochs = 0.5\n'
+        f"stages = [{{ epochs = 1, height = 32, width = 16 }}]\n{more}"
+    )
+    return str(path)
+
+
+def train(people: Path, chosen: str, run: Path, *more: str) -> int:
+    return main(["train", "embedder", "--recipe", chosen, "--data", str(people), "--out", str(run), *more])
+
+
+def test_visible_parts_learn_from_maps_and_pasting_and_then_embed_without_either(people: Path, tmp_path: Path) -> None:
+    maps, objects = write_maps(people, tmp_path / "parts"), write_objects(tmp_path / "objects")
+    chosen, run = recipe(tmp_path, "visible-parts", "[covering]\npaste = 0.8\n"), tmp_path / "run"
+    more = ("--parts", str(maps), "--occluders", str(objects), "--validation-persons", "2")
+    assert train(people, chosen, run, *more) == 0
+    out = tmp_path / "features.npz"
+    assert main(["embed", str(people), "--model", str(run), "--out", str(out)]) == 0
+    features = load_features(out)
+    assert features.has_parts
+    assert features.query.parts.shape[1:] == (6, 256)
+    assert 0 < features.part_share < 1
+
+
+def test_a_model_that_looks_at_maps_wants_them_and_those_of_its_own_parser(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, run = write_maps(people, tmp_path / "parts"), tmp_path / "run"
+    assert train(people, recipe(tmp_path, "spreid"), run, "--parts", str(maps), "--validation-persons", "2") == 0
+    embed = ["embed", str(people), "--model", str(run), "--out", str(tmp_path / "f.npz")]
+    assert main(embed) == 2
+    assert "needs part maps beside the pictures" in capsys.readouterr().err
+    assert main([*embed, "--parts", str(maps)]) == 0
+    from dataclasses import replace
+
+    other = write_maps(people, tmp_path / "others", replace(STAMP, weights="xyz"))
+    assert main([*embed, "--parts", str(other)]) == 2
+    assert "parser with the weights xyz" in capsys.readouterr().err
+
+
+def test_a_recipe_that_needs_what_is_not_given_says_which_option_brings_it(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(people, recipe(tmp_path, "spreid"), tmp_path / "a") == 2
+    assert "--parts" in capsys.readouterr().err
+    assert train(people, recipe(tmp_path, "baseline", "[covering]\npaste = 0.5\n"), tmp_path / "b") == 2
+    assert "--occluders" in capsys.readouterr().err
