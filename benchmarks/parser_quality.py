@@ -3,8 +3,8 @@
     python benchmarks/parser_quality.py --model parser-lite --data PEOPLE ~/ccp ~/market1501 [--name parser-lite]
 
 Rendered people: their queries and gallery in parts7. Clothing Co-Parsing: photos 801-884, cut to the person's loose
-box, in street5. Market-1501: the machine-made joints of the 100 highest-numbered training persons, none of the test split;
-head: on hat, hair, face or sunglasses; ankles: on a leg or shoe; ankle sides: of those, on the side of the joint.
+box, in street5. Market-1501: the machine-made joints of the 100 highest-numbered training persons, none of the test
+split; head: on hat, hair, face or sunglasses; ankles: on a leg or shoe; ankle sides: of those, on the joint's side.
 Writes results/parser_quality-NAME.json with 95 % intervals (over pictures; Market-1501: over persons).
 """
 

@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from resight.data.files import write_beside
-from resight.data.label_sets import IGNORE, LabelSet, find_labels
+from resight.data.label_sets import LabelSet, find_labels
 from resight.data.labels import read_map
 from resight.data.regrouping import Regrouping, find_regrouping, load_regrouping, regroup_map
 from resight.errors import BadLabels
 from resight.evaluate.parsing import Confusion, ParsingScores
+from resight.types import IGNORE
 
 MERGED_AFTER: Final = (
     "merged after argmax: predicted maps were regrouped, classes without a group as background; "

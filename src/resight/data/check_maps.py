@@ -18,9 +18,9 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image, UnidentifiedImageError
 
-from resight.data.label_sets import IGNORE
 from resight.data.labels import BODY10, LIP20, LabelSet, read_map
 from resight.errors import BadLabels
+from resight.types import IGNORE
 
 TABLE: Final = "people.csv"
 PERSONS: Final = LabelSet("persons", tuple(f"person {number}" for number in range(IGNORE)))

@@ -24,7 +24,6 @@ from resight.data.label_sets import (
     ATR18,
     CCP59,
     CIHP20,
-    IGNORE,
     LIP20,
     PARTS7,
     PARTS8,
@@ -36,6 +35,7 @@ from resight.data.label_sets import (
 )
 from resight.data.labels import check_map
 from resight.errors import BadLabels, UnknownName
+from resight.types import IGNORE
 
 ABSORB: Final = "absorb "
 POLICIES: Final = "`ignore`, `background` or `absorb GROUP`"

@@ -17,7 +17,7 @@ from jaxtyping import Float, UInt8
 
 from resight.data.images import read_picture
 from resight.data.label_meanings import HEAD, KEYPOINTS14
-from resight.data.label_sets import CCP59, IGNORE, LIP20, PARTS7, STREET5
+from resight.data.label_sets import CCP59, LIP20, PARTS7, STREET5
 from resight.data.labels import read_map
 from resight.data.parsing_sets import ParsingPicture, find_parsing_set
 from resight.data.regrouping import CCP59_STREET5, LIP20_PARTS7, LIP20_STREET5, Regrouping, find_regrouping, regroup_map
@@ -26,6 +26,7 @@ from resight.evaluate.parsing import Confusion
 from resight.evaluate.statistics import bootstrap_of_sums
 from resight.parsing import ParserModel
 from resight.train.parsing_sources import loose_box
+from resight.types import IGNORE
 
 MOST: Final = 400
 """Pictures of one set that are scored during training, evenly spread."""

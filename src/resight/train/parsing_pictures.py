@@ -20,13 +20,13 @@ from torch import Tensor
 
 from resight.data.cache import cache_folder, fingerprint
 from resight.data.files import write_beside
-from resight.data.label_sets import IGNORE
 from resight.data.label_union import SetTable
 from resight.data.parsing_batches import ROOM, Canvases, LabelRows, ParsingBatch, changed
 from resight.errors import TrainingStopped
 from resight.train.loop import seed_of
 from resight.train.parser_recipe import ParserRecipe
 from resight.train.parsing_sources import Box, Shown, Source
+from resight.types import IGNORE
 
 Pixels = UInt8[np.ndarray, "H W 3"]
 FORMAT: Final = 1

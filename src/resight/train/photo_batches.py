@@ -23,7 +23,6 @@ from torch import Tensor
 from resight.data.augment import normalise
 from resight.data.cache import fingerprint
 from resight.data.images import read_picture
-from resight.data.label_sets import IGNORE
 from resight.data.label_union import SetTable
 from resight.data.parsing_batches import ParsingBatch
 from resight.data.parsing_sets import ParsingPicture
@@ -32,6 +31,7 @@ from resight.errors import TrainingStopped
 from resight.train.loop import seed_of
 from resight.train.parser_recipe import ParserRecipe
 from resight.train.parsing_sources import Source
+from resight.types import IGNORE
 
 AHEAD: Final = 3
 """Batches that are read before they are needed."""
