@@ -8,8 +8,8 @@
     python benchmarks/parser_quality.py --model parser-lite --data PEOPLE ~/ccp ~/market1501
     python scripts/ship_weights.py card parser-lite
 
-The card is written from the run's `run.json`, which is kept beside the weights, and from the benchmark's result. Whether
-a run is a parser's or an embedder's is read from its weights.
+The card is written from the run's `run.json`, which is kept beside the weights, and from the benchmark's result.
+Whether a run is a parser's or an embedder's is read from its weights.
 """
 
 from __future__ import annotations
@@ -108,10 +108,10 @@ Research only: see LICENSE in this folder. The code of resight has another licen
 
 TERMS = {
     "ccp": """Clothing Co-Parsing (Yang, Luo and Lin, CVPR 2014), photos 1-800: annotations under Apache-2.0.""",
-    "penn-fudan": """Penn-Fudan Database for Pedestrian Detection and Segmentation (Wang, Shi, Song and Shen, ACCV 2007),
-photos 1-120: given for academic use.""",
-    "market-keypoints": """Market-1501 (Zheng et al., ICCV 2015), joints of training persons. Its readme says: "This dataset
-should be used for research only. Please DO NOT distribute or use it for commercial purpose.\"""",
+    "penn-fudan": """Penn-Fudan Database for Pedestrian Detection and Segmentation (Wang, Shi, Song and Shen, ACCV
+  2007), photos 1-120: given for academic use.""",
+    "market-keypoints": """Market-1501 (Zheng et al., ICCV 2015), joints of training persons. Its readme says: "This
+  dataset should be used for research only. Please DO NOT distribute or use it for commercial purpose.\"""",
     "people": """People rendered by resight: CC0.""",
 }
 OTHER_TERMS = "a set of its own terms, which bind whoever uses these weights."
