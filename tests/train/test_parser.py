@@ -143,6 +143,18 @@ def test_weights_are_one_in_the_mean_of_pixels_and_larger_for_rare_labels(data: 
     assert weights.max() <= 4
 
 
+def test_labels_that_key_points_alone_name_weigh_more(data: ParsingSet) -> None:
+    dots = replace(data, sources=tuple(replace(source, whole=False) for source in data.sources))
+    seen = np.unique(data.sources[0].labels)
+    seen = seen[seen != 255]
+    assert np.allclose(dots.weights(0.35, points=3.0)[seen], 3 * data.weights(0.35)[seen])
+    assert np.allclose(data.weights(0.35, points=3.0), data.weights(0.35))
+
+
+def test_two_folders_of_one_layout_are_counted_together(data: ParsingSet) -> None:
+    assert replace(data, sources=data.sources * 2, shares=(0.5, 0.5)).counts == {"people": 12}
+
+
 def test_a_source_without_a_share_is_left_out_and_none_at_all_is_refused(tmp_path: Path, data: ParsingSet) -> None:
     source = find_source(tmp_path / "people")
     with pytest.raises(TrainingStopped, match="nothing to train on"):

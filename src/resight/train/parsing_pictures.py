@@ -7,6 +7,7 @@ Proof: tests/train/test_parser.py; benchmarks/parser_memory.py.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -58,7 +59,10 @@ class ParsingSet:
 
     @property
     def counts(self) -> dict[str, int]:
-        return {source.name: len(source.pictures) for source in self.sources}
+        found: Counter[str] = Counter()
+        for source in self.sources:  # two folders may have one layout
+            found[source.name] += len(source.pictures)
+        return dict(found)
 
     def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
         return self.table.sets.to(device)

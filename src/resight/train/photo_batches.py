@@ -8,7 +8,7 @@ Proof: tests/train/test_photo_batches.py.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,7 +51,10 @@ class PhotoSet:
 
     @property
     def counts(self) -> dict[str, int]:
-        return {source.name: len(source.pictures) for source in self.sources}
+        found: Counter[str] = Counter()
+        for source in self.sources:  # two folders may have one layout
+            found[source.name] += len(source.pictures)
+        return dict(found)
 
     def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
         return self.table.sets.to(device)
