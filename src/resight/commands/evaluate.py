@@ -38,9 +38,8 @@ SHOWN_RANKS: Final = (1, 5, 10)
 class Evaluate(SetOptions):
     """Score a search: mAP by both definitions, mINP and CMC, each with its 95 % interval over persons.
 
-    Equal distances score their expected value, queries without a right answer are in no mean but counted, and what
-    cannot be scored is refused. With a parser as --model, a parsing set's validation half is parsed and scored; with
-    --truth, label maps that are there already.
+    Equal distances score their expected value, and queries without a right answer are in no mean but counted. With a
+    parser as --model, a parsing set's validation half is parsed and scored; with --truth, label maps that are there.
     """
 
     x: str
@@ -59,8 +58,7 @@ class Evaluate(SetOptions):
     truth: Path | None = None
     """A folder of true label maps, to score the label maps of a parser in folder X, paired by name."""
     labels: str | None = None
-    """For label maps: the label set that is scored (lip20, parts7, parts8, street5, …, or a TOML file); left out, lip20
-    with --truth, a parser's own without."""
+    """For label maps: the set that is scored, a name or a TOML file; left out, lip20 with --truth, else the parser's."""
     truth_labels: str | None = None
     """For --truth: the label set of the true maps, or a regrouping in TOML; left out, the one that is scored."""
     map_labels: str | None = None
