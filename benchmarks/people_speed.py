@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from measuring import RESULTS
+from measuring import RESULTS, status_mib
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -88,8 +88,6 @@ def drawing(height: int) -> dict[str, Any]:
 
 def memory(pictures: int) -> dict[str, float]:
     """Resident memory after a third of many pictures of ever new persons, and after all of them, MiB."""
-    from measuring import _status_mib
-
     from resight.people.plan import Plan, shots
     from resight.people.shoot import shoot
 
@@ -98,8 +96,8 @@ def memory(pictures: int) -> dict[str, float]:
     for number in range(pictures):
         shoot(plan, list(shots(plan, number // 3 + 1))[number % CAMERAS])
         if number == pictures // 3:
-            third = _status_mib("VmRSS")
-    return {"pictures": pictures, "mib_after_a_third": third, "mib_after_all": _status_mib("VmRSS")}
+            third = status_mib("VmRSS")
+    return {"pictures": pictures, "mib_after_a_third": third, "mib_after_all": status_mib("VmRSS")}
 
 
 def traced() -> dict[str, Any] | str:

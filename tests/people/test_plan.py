@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from resight.errors import BadRecipe, UnknownName
-from resight.people.plan import Plan, learns, shots
+from resight.people.plan import Plan, double_of, learns, shots
 from resight.people.shoot import camera_of, identity_of
 
 PLAN = Plan(persons=6, cameras=3, pictures=2, seed=4, causes=("occlusion", "low-light"), twins=True)
@@ -50,7 +50,8 @@ def test_about_the_wanted_share_gets_a_cause_with_a_dose() -> None:
         ({"seed": -1}, "--seed is -1"),
         ({"cameras": 100}, "at most 99"),
         ({"cause_share": 1.5}, "--cause-share is 1.5"),
-        ({"height": 4}, "--height is 4"),
+        ({"height": 4}, "--size is 4x64"),
+        ({"look_alikes": 2.0}, "--look-alikes is 2.0"),
     ],
 )
 def test_impossible_numbers_are_refused(change: dict[str, int], says: str) -> None:
@@ -73,6 +74,37 @@ def test_without_variety_of_cameras_all_look_like_the_first_and_without_that_of_
     assert {name: value for name, value in before.items() if not name.endswith("_cloth")} == {
         name: value for name, value in people[4].items() if not name.endswith("_cloth")
     }
+
+
+def test_every_second_person_of_a_split_looks_like_the_one_before_who_looks_like_nobody() -> None:
+    for share in (0.0, 0.3, 0.5, 2 / 3, 1.0):
+        plan = replace(PLAN, look_alikes=0.8, train_share=share)
+        for learnt in (True, False):
+            split = [person for person in range(1, 200) if learns(person, share) == learnt]
+            assert [double_of(plan, person) for person in split[::2]] == [None] * len(split[::2])
+            assert [double_of(plan, person) for person in split[1::2]] == split[::2][: len(split[1::2])]
+    assert double_of(PLAN, 3) is None
+
+
+def test_the_closer_look_alikes_are_asked_for_the_more_they_share() -> None:
+    def shared(closeness: float) -> float:
+        plan = replace(PLAN, look_alikes=closeness, train_share=0.0)
+        pairs = [[asdict(identity_of(plan, person)) for person in (first, first + 1)] for first in range(1, 80, 2)]
+        same = [one[name] == two[name] for one, two in pairs for name in one if name.endswith("_cloth")]
+        assert all(one["shape"] != two["shape"] for one, two in pairs)
+        return sum(same) / len(same)
+
+    assert shared(1.0) == 1
+    assert 0.65 < shared(0.8) < 0.9
+    assert shared(0.0) < 0.1
+
+
+def test_the_space_told_beforehand_grows_with_twins_and_size_and_counts_whole_blocks() -> None:
+    small = Plan(persons=100)
+    assert small.megabytes == pytest.approx((small.total * (4 * 4096 + 600) + 100 * 3_100) / 1e6)
+    assert replace(small, twins=True).megabytes == small.megabytes  # no cause, no twin
+    assert replace(small, twins=True, causes=("occlusion",)).megabytes > 1.2 * small.megabytes
+    assert replace(small, height=1024, width=512).megabytes > 10 * small.megabytes
 
 
 def test_an_unknown_cause_is_answered_with_the_nearest() -> None:

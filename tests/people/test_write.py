@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from resight.cli import main
 from resight.data.labels import BODY10, LIP20, read_map
 from resight.data.parsing_sets import find_parsing_set, picture_list
 from resight.data.reid_sets import find_set
@@ -49,6 +50,13 @@ def test_a_set_is_read_as_market_1501(written: Path) -> None:
     found = find_set(written)
     counts = [sum(1 for _ in found.crops(split)) for split in ("train", "query", "gallery")]
     assert counts == [8, 4, 4]
+
+
+def test_the_check_of_data_sets_finds_nothing_wrong_with_it(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(written)]) == 0
+    out = capsys.readouterr().out
+    assert "16 label maps of lip20, classes with pixels: 20/20" in out
+    assert "No problem found" in out
 
 
 def test_more_than_nine_cameras_are_read_as_market_1501_too(tmp_path: Path) -> None:
@@ -195,6 +203,10 @@ def test_a_finished_set_is_left_alone(written: Path) -> None:
 def test_a_folder_of_something_else_is_never_written_into(written: Path, tmp_path: Path) -> None:
     with pytest.raises(BadRecipe, match="another plan"):
         write_people(written, replace(PLAN, seed=4), shooter=drawn)
+    (tmp_path / "plan.json").write_text("no plan of ours")
+    with pytest.raises(BadRecipe, match="another plan"):
+        write_people(tmp_path, PLAN, shooter=drawn)
+    (tmp_path / "plan.json").unlink()
     (tmp_path / "letters.txt").write_text("mine")
     with pytest.raises(BadRecipe, match="nothing was written"):
         write_people(tmp_path, PLAN, shooter=drawn)

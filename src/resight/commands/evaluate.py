@@ -58,7 +58,7 @@ class Evaluate(SetOptions):
     truth: Path | None = None
     """A folder of true label maps, to score the label maps of a parser in folder X, paired by name."""
     labels: str | None = None
-    """For label maps: the set that is scored, a name or a TOML file; left out, lip20 with --truth, else the parser's."""
+    """For label maps: the set that is scored, a name or a TOML file; left out, lip20 with --truth, or the parser's."""
     truth_labels: str | None = None
     """For --truth: the label set of the true maps, or a regrouping in TOML; left out, the one that is scored."""
     map_labels: str | None = None

@@ -28,8 +28,9 @@ class People:
     maps/body10: the body under the clothes, whole; maps/persons), people.csv (keypoints, visible shares, view, light,
     causes with their dose), identities.json, and with --twins the same draws without the cause (twins, maps/cause).
 
-    Causes: occlusion (share of the body hidden), second-person (share of the crop), truncation (share of the box),
-    low-light (stops), low-res (native pixels), colour-cast (stops), motion-blur (pixels at a height of 128).
+    Causes: occlusion (share of the body hidden), second-person (share of the crop), truncation (share of the box that
+    slipped off), low-light (stops), low-res (native pixels), colour-cast (stops), motion-blur (pixels at a height of
+    128).
     """
 
     persons: int = 100
@@ -52,6 +53,8 @@ class People:
     """Also draw every picture with a cause without it."""
     train_share: float = 0.5
     """Share of the persons for training; the others are queries and gallery."""
+    look_alikes: float = 0.0
+    """Give every second person a double: each attribute but the body is the same with this chance, 0..1."""
     plain: str = ""
     """Kinds of variety to switch off, with commas between them: cameras (all like the first), cloth (one colour)."""
     workers: int | None = None
@@ -65,6 +68,8 @@ def people(config: People) -> int:
     from resight.people.plan import Plan
 
     height, width = _size(config.size)
+    if config.preview is not None and config.preview < 1:
+        raise BadRecipe(f"--preview is {config.preview}; it must be at least 1.")
     plan = Plan(
         persons=config.persons if config.preview is None else config.preview,
         cameras=config.cameras,
@@ -76,6 +81,7 @@ def people(config: People) -> int:
         cause_share=config.cause_share,
         twins=config.twins,
         train_share=config.train_share,
+        look_alikes=config.look_alikes,
         plain=_names(config.plain),
     )
     plan.check()
@@ -141,6 +147,8 @@ def _sheet(plan: Plan, path: Path) -> None:
             top, left = row * plan.height, column * plan.width
             sheet[top : top + plan.height, left : left + plan.width] = compress(picture.pixels, quality=picture.quality)
             told(1)
+    if path.exists():
+        print(f"{path} is drawn anew.", file=sys.stderr)
     with write_beside(path) as partial:
         Image.fromarray(sheet).save(partial, "PNG")
     print(path)

@@ -18,13 +18,11 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image, UnidentifiedImageError
 
-from resight.data.labels import BODY10, LIP20, LabelSet, read_map
+from resight.data.label_sets import BODY10, CAUSE, LIP20, PERSONS, LabelSet
+from resight.data.labels import read_map
 from resight.errors import BadLabels
-from resight.types import IGNORE
 
 TABLE: Final = "people.csv"
-PERSONS: Final = LabelSet("persons", tuple(f"person {number}" for number in range(IGNORE)))
-CAUSE: Final = LabelSet("cause", ("nothing", "cause", "its shadow"))
 
 
 @dataclass(frozen=True, slots=True)

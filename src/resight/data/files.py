@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,21 +13,22 @@ from resight.errors import CannotWrite
 
 
 @contextmanager
-def write_beside(path: Path) -> Iterator[Path]:
+def write_beside(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` when the block ends well.
 
     Raises CannotWrite, naming the file and the reason, when the disk is full or the place cannot be written; the old
     file stays as it was and the partial one is removed. What is no regular file (a pipe, /dev/stdout) is written to as
-    it is.
+    it is. `synced` waits until the disk has it, so that a power cut does no harm either; a kill never does.
     """
     special = path.exists() and not path.is_file()
     partial = path if special else path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        if not special:
+        if synced and not special:
             with partial.open("rb") as written:
                 os.fsync(written.fileno())
+        if not special:
             partial.replace(path)
     except OSError as error:
         advice = "Free some space or choose" if error.errno == errno.ENOSPC else "Choose"
@@ -36,3 +38,14 @@ def write_beside(path: Path) -> Iterator[Path]:
         if not special:
             with suppress(OSError):  # the error that is on its way says more
                 partial.unlink(missing_ok=True)
+
+
+def link(source: Path, path: Path) -> None:
+    """The same file under a second name, or a copy where the disk knows no links; what was there is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        path.hardlink_to(source)
+    except OSError:
+        with write_beside(path, synced=False) as partial:
+            shutil.copyfile(source, partial)

@@ -119,6 +119,10 @@ BODY10: Final = LabelSet(
         *("left upper leg", "right upper leg", "left lower leg", "right lower leg"),
     ),
 )
+PERSONS: Final = LabelSet("persons", ("nobody", "the person", *(f"other {number}" for number in range(1, 254))))
+"""Whose each pixel is, in rendered people: 1 the person of the crop, 2 and on others."""
+CAUSE: Final = LabelSet("cause", ("nothing", "cause", "its shadow"))
+"""Where a planted cause lies."""
 LABEL_SETS: Final = {
     "lip20": LIP20,  # Gong et al., CVPR 2017, arXiv:1703.05446
     "atr18": ATR18,  # Liang et al., TPAMI 2015, arXiv:1503.02391

@@ -47,12 +47,12 @@ COCO_SWAP: Final = tuple(KEYPOINTS.index(mirrored_name(name)) for name in KEYPOI
 """Keypoint that each of COCO's 17 keypoints becomes in a mirror."""
 
 
-def write_map(path: Path, classes: UInt8[np.ndarray, "H W"], labels: LabelSet) -> None:
-    """Write a map as an indexed PNG file; raises BadLabels for a class that the set does not have."""
+def write_map(path: Path, classes: UInt8[np.ndarray, "H W"], labels: LabelSet, *, synced: bool = True) -> None:
+    """Write a map as an indexed PNG file (as write_beside does); raises BadLabels for a class that the set lacks."""
     check_map(classes, labels, str(path))
     picture = Image.fromarray(classes)
     picture.putpalette(labels.palette())
-    with write_beside(path) as partial:
+    with write_beside(path, synced=synced) as partial:
         picture.save(partial, "PNG", optimize=False)
 
 

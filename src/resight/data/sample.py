@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from resight.data.cache import cache_folder
+from resight.data.files import link
 from resight.errors import CannotWrite, DatasetNotFound
 
 ARCHIVE: Final = Path(__file__).parents[1] / "sample" / "sample.zip"
-CHECKSUM: Final = "520d09c07317bbdad88b03c69ba3cac30814752326325008afa0727496b87383"
+CHECKSUM: Final = "1dc0fcb170fa701be00cb296a94a26cc12e773b24926f65fd7640bacf637a791"
 
 
 def sample_folder(archive: Path = ARCHIVE, checksum: str = CHECKSUM) -> Path:
@@ -74,7 +75,7 @@ def _unpack(archive: Path, folder: Path) -> None:
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(whole)
             for first, second in _second_names(packed.namelist()):
-                _link(whole / first, whole / second)
+                link(whole / first, whole / second)
         if folder.exists():
             folder.rename(partial / "damaged")
         try:
@@ -95,14 +96,6 @@ def _second_names(names: list[str]) -> Iterator[tuple[str, str]]:
         if name.startswith("lip/") and name.endswith(".png"):
             folder, file = name.removesuffix(".png").rsplit("/", 1)
             yield pictures[file], f"{folder.removesuffix('_segmentations')}_images/{file}.jpg"
-
-
-def _link(source: Path, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        path.hardlink_to(source)
-    except OSError:  # the disk knows no links
-        shutil.copyfile(source, path)
 
 
 def _temporary() -> Path:

@@ -1,6 +1,6 @@
 """The cameras of a set: where each hangs, what it looks at, its light and its flaws.
 
-Camera k is the same however many are asked for. Proof: tests/people/test_people.py, in whole pictures.
+Camera k is the same however many are asked for. Proof: tests/people/test_places.py.
 """
 
 from __future__ import annotations

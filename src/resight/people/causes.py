@@ -1,7 +1,7 @@
 """Known causes of failure, planted on demand with a dose, and the twin that is the same draw without the cause.
 
 Causes in the scene (occlusion, second person, truncation) change what is rendered; causes of the sensor (low light,
-low resolution, colour cast, motion blur) go through `data/degrade.py`. Proof: tests/people/test_people.py.
+low resolution, colour cast, motion blur) go through `data/degrade.py`. Proof: tests/people/test_truth.py.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import numpy as np
 
 from resight.data.degrade import Side
 from resight.errors import UnknownName
-from resight.people.figure import make_figure
-from resight.people.identity import draw_identity, draw_pose
-from resight.people.occluders import OCCLUDERS, placed, silhouette
-from resight.people.scene import Scene, standing, truncated, view_of
+from resight.people.mesh import moved
+from resight.people.occluders import OCCLUDERS, placed, silhouette, somebody
+from resight.people.scene import Scene, truncated, view_of
 
 UNITS: Final = {
     "occlusion": "share of the body hidden",
     "second-person": "share of the crop",
-    "truncation": "share of the box cut off",
+    "truncation": "share of the box that slipped off",
     "low-light": "stops taken away",
     "low-res": "native height of the crop in pixels",
     "colour-cast": "stops of red over blue",
@@ -85,16 +84,15 @@ def plant(scene: Scene, cause: Cause, rng: np.random.Generator) -> Scene:
         near = {"car": 1.6, "bicycle": 0.8, "umbrella": 0.75}.get(cause.kind, float(rng.uniform(0.6, 1.5)))
         side = 1 if rng.random() < 0.5 else -1
         before = np.array([0.0, -near])
-        return replace(scene, occluder=placed(thing, share=cause.dose, body=body, view=view, before=before, side=side))
+        found = placed(thing, share=cause.dose, body=body, view=view, before=before, side=side)
+        return replace(scene, others=(found,)) if cause.kind == "person" else replace(scene, occluder=found)
     if cause.name == "second-person":
-        other = draw_identity(rng)
-        figure = make_figure(other, draw_pose(other, rng))
+        other = somebody(rng)
         aside = float(0.75 - 1.1 * cause.dose) * (1 if rng.random() < 0.5 else -1)
         behind = float(rng.choice([-0.5, 0.6, 1.2], p=[0.35, 0.35, 0.3]))
         if behind < 0:  # in front: beside enough to leave most of the person in sight
             aside = float(np.sign(aside) * max(abs(aside), 0.42))
-        seen, _, _ = standing(figure, float(rng.uniform(0, 2 * np.pi)), (aside, behind))
-        return replace(scene, others=(seen,))
+        return replace(scene, others=(moved(other, to=(aside, behind, 0.0)),))
     return scene
 
 

@@ -1,7 +1,7 @@
 """Colours and patterns of clothes, skin and hair, as linear reflectance.
 
 Shares of colours follow what people in streets wear: much black, grey, blue and white.
-Proof: tests/people/test_people.py, in whole pictures.
+benchmarks/people_looks.py measures what comes of it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Things that stand between a camera and a person, and the search for the place where they hide a wanted share.
 
-Proof: tests/people/test_people.py.
+Proof: tests/people/test_truth.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 
 from resight.people.cloth import draw_colour
+from resight.people.figure import make_figure
+from resight.people.identity import draw_identity, draw_pose
 from resight.people.mesh import Mesh, ellipsoid, joined, moved, painted, tube
 from resight.people.raster import rasterise
 from resight.people.scene import View
@@ -59,6 +61,13 @@ def bush_body(rng: np.random.Generator) -> Mesh:
     return Mesh((made.vertices * 1.15).astype(np.float32), made.faces, made.colours, made.labels)
 
 
+def somebody(rng: np.random.Generator) -> Mesh:
+    """Another person, dressed and in a pose of their own."""
+    identity = draw_identity(rng)
+    figure = make_figure(identity, draw_pose(identity, rng))
+    return moved(joined(figure.meshes), turn=float(rng.uniform(0, 2 * np.pi)))
+
+
 OCCLUDERS: Final[dict[str, Callable[[np.random.Generator], Mesh]]] = {
     "pole": pole,
     "wall": wall,
@@ -67,6 +76,7 @@ OCCLUDERS: Final[dict[str, Callable[[np.random.Generator], Mesh]]] = {
     "bush": bush_body,
     "bicycle": bicycle,
     "car": car,
+    "person": somebody,
 }
 
 

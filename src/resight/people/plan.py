@@ -16,11 +16,17 @@ from resight import __version__
 from resight.errors import BadRecipe, UnknownName
 from resight.people.causes import Cause, check_causes, draw_cause
 
-BYTES_A_PICTURE: Final = 6_500
-"""Of a 64 × 128 picture with its maps and its share of the tables, as measured; larger pictures by their area."""
+PICTURE_BYTES: Final = 2_100
+"""Of a 64 × 128 picture, as measured; larger ones by their area."""
+MAP_BYTES: Final = (800, 400)
+"""Of a map's head with its colours, and of a 64 × 128 map's pixels."""
+ROW_BYTES, PERSON_BYTES = 600, 3_100
+"""What tables and folders say of one picture, and of one person."""
+BLOCK: Final = 4096
+"""Bytes that disks hand out at once: most of what small files take."""
 SECONDS_A_PICTURE: Final = 0.09
 """Of one core, at 64 × 128."""
-FORMAT: Final = 2
+FORMAT: Final = 3
 VARIETY: Final = {
     "cameras": "every camera has the place, light, colours and flaws of the first",
     "cloth": "no stripes, checks, prints or second tones: cloth has one colour",
@@ -45,20 +51,24 @@ class Plan:
     twins: bool = False
     train_share: float = 0.5
     """Share of the persons for training; the others are queries and gallery."""
+    look_alikes: float = 0.0
+    """Chance with which every second person of a split has each attribute from the one before; 0: no doubles."""
     plain: tuple[str, ...] = ()
     """Kinds of VARIETY that are switched off."""
 
     def check(self) -> None:
         """Raise BadRecipe or UnknownName for numbers and causes that make no set."""
-        least = {"persons": 1, "cameras": 1, "pictures": 1, "seed": 0, "height": 16, "width": 8}
+        least = {"persons": 1, "cameras": 1, "pictures": 1, "seed": 0}
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise BadRecipe(f"--{name} is {getattr(self, name)}; it must be at least {low}.")
-        most = {"persons": 9999, "cameras": 99, "pictures": 999, "height": 2048, "width": 2048}
+        most = {"persons": 9999, "cameras": 99, "pictures": 999}
         for name, high in most.items():
             if getattr(self, name) > high:
                 raise BadRecipe(f"--{name} is {getattr(self, name)}; it must be at most {high}.")
-        for name in ("cause_share", "train_share"):
+        if not (16 <= self.height <= 2048 and 8 <= self.width <= 2048):
+            raise BadRecipe(f"--size is {self.height}x{self.width}; it must be from 16x8 to 2048x2048.")
+        for name in ("cause_share", "train_share", "look_alikes"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadRecipe(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be from 0 to 1.")
         check_causes(self.causes)
@@ -73,18 +83,31 @@ class Plan:
 
     @property
     def megabytes(self) -> float:
-        """Disk space that the set will take, about."""
-        return self.total * (1.6 if self.twins else 1) * BYTES_A_PICTURE * self.height * self.width / 8192 / 1e6
+        """Disk space that the set will take, about, in the blocks that disks hand out."""
+        area = self.height * self.width / 8192
+        picture, label = _on_disk(PICTURE_BYTES * area), _on_disk(MAP_BYTES[0] + MAP_BYTES[1] * area)
+        a_picture = picture + 3 * label + self._twin_share * (picture + label) + ROW_BYTES
+        return (self.total * a_picture + self.persons * PERSON_BYTES) / 1e6
 
     @property
     def minutes(self) -> float:
         """Time that one core will take, about."""
-        return self.total * (1.5 if self.twins else 1) * SECONDS_A_PICTURE * self.height * self.width / 8192 / 60
+        return self.total * (1 + self._twin_share) * SECONDS_A_PICTURE * self.height * self.width / 8192 / 60
+
+    @property
+    def _twin_share(self) -> float:
+        """Share of the pictures that get a twin."""
+        return self.cause_share if self.twins and self.causes else 0.0
 
     def facts(self) -> dict[str, object]:
         """What decides every byte of the set."""
         made_by = {"resight": __version__, "format": FORMAT}
         return {**asdict(self), "causes": list(self.causes), "plain": list(self.plain), **made_by, **_versions()}
+
+
+def _on_disk(size: float) -> int:
+    """Bytes that a file of `size` bytes takes from the disk."""
+    return int(np.ceil(size / BLOCK)) * BLOCK
 
 
 def _versions() -> dict[str, str]:
@@ -118,6 +141,16 @@ class Shot:
 def learns(person: int, share: float) -> bool:
     """Whether a person (from 1) belongs to the training split; spread evenly over the numbers."""
     return int(np.floor(person * share + 1e-9)) > int(np.floor((person - 1) * share + 1e-9))
+
+
+def double_of(plan: Plan, person: int) -> int | None:
+    """Person whom this one is made to look like: the one before in the same split, for every second one there."""
+    if not plan.look_alikes:
+        return None
+    mine, learnt = learns(person, plan.train_share), int(np.floor(person * plan.train_share + 1e-9))
+    if (learnt if mine else person - learnt) % 2:
+        return None
+    return next(other for other in range(person - 1, 0, -1) if learns(other, plan.train_share) == mine)
 
 
 def generator(plan: Plan, purpose: int, *keys: int) -> np.random.Generator:

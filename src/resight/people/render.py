@@ -1,7 +1,7 @@
 """Scenes to light and exact maps: a depth buffer of fine pixels, their surfaces lit by sun and sky.
 
 No ray is traced and nothing is drawn by chance, so there is no grain to take away; docs/people.md compares this with
-path tracing. Maps are read at the pixel centres, which are fine pixels too. Proof: tests/people/test_people.py.
+path tracing. Maps are read at the pixel centres, which are fine pixels too. Proof: tests/people/test_truth.py.
 """
 
 from __future__ import annotations

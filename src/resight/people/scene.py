@@ -1,6 +1,6 @@
 """What is in one picture: who stands where before which camera, in which light, and what box a detector draws.
 
-Proof: tests/people/test_people.py.
+Proof: tests/people/test_truth.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from resight.data.degrade import Side, cut_box
+from resight.data.degrade import Side
 from resight.people.cameras import Camera
 from resight.people.figure import Figure
 from resight.people.mesh import Mesh, joined, moved, turned
@@ -72,6 +72,7 @@ class Scene:
     body: Mesh
     keypoints: np.ndarray
     others: tuple[Mesh, ...]
+    """Further persons."""
     occluder: Mesh | None
     eye: np.ndarray
     box: tuple[float, float, float, float]
@@ -97,16 +98,9 @@ class Scene:
         return (*self.others, *([self.occluder] if self.occluder else []))
 
 
-def standing(figure: Figure, turn: float, at: tuple[float, float]) -> tuple[Mesh, Mesh, np.ndarray]:
-    """A figure turned by `turn` radians to its own left and put on the ground: what is seen, the body, keypoints."""
-    to = (at[0], at[1], 0.0)
-    seen = moved(joined(figure.meshes), turn=turn, to=to)
-    return seen, moved(figure.body, turn=turn, to=to), figure.keypoints @ turned(turn).T + np.array(to, np.float32)
-
-
 def make_scene(camera: Camera, figure: Figure, *, turn: float, rng: np.random.Generator) -> Scene:
     """Somebody alone before a camera, in a loose box; `turn` 0 faces the camera, radians to the own left."""
-    seen, body, keypoints = standing(figure, turn, (0.0, 0.0))
+    body = moved(figure.body, turn=turn)
     far = float(rng.random())
     distance = camera.distance[0] + far * (camera.distance[1] - camera.distance[0])
     eye = np.array([0.0, -distance, camera.height + float(rng.normal(0, 0.15))])
@@ -121,9 +115,9 @@ def make_scene(camera: Camera, figure: Figure, *, turn: float, rng: np.random.Ge
     low, top_pixels = camera.pixels
     return Scene(
         camera=camera,
-        person=seen,
+        person=moved(joined(figure.meshes), turn=turn),
         body=body,
-        keypoints=keypoints,
+        keypoints=figure.keypoints @ turned(turn).T,
         others=(),
         occluder=None,
         eye=eye,
@@ -148,10 +142,11 @@ def _extent(vertices: np.ndarray, eye: np.ndarray, middle: np.ndarray) -> tuple[
 
 
 def truncated(scene: Scene, *, share: float, side: Side = "bottom") -> Scene:
-    """The scene with a box that leaves out a share of its height (or width) at one side; the shape stays 2 : 1."""
+    """The scene with a box that slipped off the person: a share is lost at one side, more is seen at the other."""
     top, left, bottom, right = scene.box
-    cut_top, cut_left, cut_bottom, cut_right = cut_box(bottom - top, right - left, share=share, side=side)
-    return replace(scene, box=(top + cut_top, left + cut_left, top + cut_bottom, left + cut_right))
+    down = {"top": share, "bottom": -share}.get(side, 0.0) * (bottom - top)
+    across = {"left": share, "right": -share}.get(side, 0.0) * (right - left)
+    return replace(scene, box=(top + down, left + across, bottom + down, right + across))
 
 
 def view_of(scene: Scene, height: int, width: int) -> View:

@@ -1,6 +1,6 @@
 """Light to the 8-bit crop that a camera's detector hands on.
 
-Proof: tests/people/test_people.py, in whole pictures.
+Proof: tests/people/test_truth.py, in whole pictures.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One picture of the plan from numbers to pixels, maps and truth.
 
-Proof: tests/people/test_people.py.
+Proof: tests/people/test_truth.py.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from resight.people.cameras import Camera, draw_camera
 from resight.people.causes import Cause, draw_native, plant, spoiling
 from resight.people.cloth import Cloth
 from resight.people.figure import make_figure
-from resight.people.identity import Identity, draw_identity, draw_pose
-from resight.people.plan import Plan, Shot, generator
+from resight.people.identity import Identity, draw_identity, draw_pose, look_alike
+from resight.people.plan import Plan, Shot, double_of, generator
 from resight.people.render import Rendered, draw
 from resight.people.scene import Scene, make_scene
 from resight.people.sensor import develop
@@ -50,7 +50,8 @@ class Picture:
 @functools.lru_cache(maxsize=256)
 def identity_of(plan: Plan, person: int) -> Identity:
     """Person of a set."""
-    identity = draw_identity(generator(plan, 11, person))
+    rng, double = generator(plan, 11, person), double_of(plan, person)
+    identity = draw_identity(rng) if double is None else look_alike(identity_of(plan, double), plan.look_alikes, rng)
     if "cloth" not in plan.plain:
         return identity
     worn = {field.name: getattr(identity, field.name) for field in fields(identity)}
@@ -104,7 +105,8 @@ def _dose(cause: Cause, shown: Rendered) -> float:
     """The dose that was reached: of occluder and second person by counting pixels."""
     if cause.name == "occlusion":
         body = shown.parts > 0
-        return round(float((shown.thing & body).sum() / max(int(body.sum()), 1)), 4)
+        before = shown.thing | (shown.person > 1)
+        return round(float((before & body).sum() / max(int(body.sum()), 1)), 4)
     if cause.name == "second-person":
         return round(float((shown.person > 1).mean()), 4)
     return round(cause.dose, 4)

@@ -1,6 +1,6 @@
 """Bodies of things that people pass: boxes, bicycles, cars, bushes.
 
-Proof: tests/people/test_people.py, as occluders.
+Proof: tests/people/test_truth.py, as occluders.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@
     people.csv identities.json plan.json            truth of every picture, attributes of every person, the settings
 
 Each person is written whole before the note that says so, so a set that was killed goes on where it was; the tables
-come last. Proof: tests/people/test_write.py.
+come last. Pictures and maps do not wait for the disk, which took as long as drawing: a kill loses nothing, a power cut
+may lose the last seconds, which `resight data check` finds. Proof: tests/people/test_write.py.
 """
 
 from __future__ import annotations
@@ -27,15 +28,14 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from resight.data.files import write_beside
-from resight.data.labels import BODY10, LIP20, LabelSet, write_map
+from resight.data.files import link, write_beside
+from resight.data.label_sets import BODY10, CAUSE, LIP20, PERSONS
+from resight.data.labels import write_map
 from resight.errors import BadRecipe, CannotWrite
-from resight.people.plan import Plan, Shot, shots
+from resight.people.plan import Plan, Shot, double_of, shots
 from resight.people.shoot import Picture, identity_of, shoot
 
 NOTES: Final = ".unfinished"
-PERSONS: Final = LabelSet("persons", tuple(["nobody", "the person", *(f"other {n}" for n in range(1, 254))]))
-REACH: Final = LabelSet("cause", ("nothing", "cause", "its shadow"))
 Shooter = Callable[[Plan, Shot], Picture]
 
 
@@ -69,7 +69,11 @@ def check_folder(folder: Path, plan: Plan) -> bool:
     """Whether the folder is begun already; raises BadRecipe when it holds something else."""
     facts = folder / "plan.json"
     if facts.exists():
-        if json.loads(facts.read_text(encoding="utf-8")) != plan.facts():
+        try:
+            known = json.loads(facts.read_text(encoding="utf-8"))
+        except ValueError:  # not written by this command
+            known = None
+        if known != plan.facts():
             raise BadRecipe(f"{folder} holds people of another plan (see {facts}). Choose a new folder for --out.")
         return True
     if folder.exists() and (not folder.is_dir() or any(not _ours(path) for path in folder.iterdir())):
@@ -139,7 +143,7 @@ def write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
     name = f"{shot.name}.jpg"
     _write_jpeg(folder / shot.split / name, picture.pixels, picture.quality)
     half = "train" if shot.split == "bounding_box_train" else "val"
-    _link(folder / shot.split / name, folder / "lip" / f"{half}_images" / name)
+    link(folder / shot.split / name, folder / "lip" / f"{half}_images" / name)
     maps = [(folder / "lip" / f"{half}_segmentations", picture.label, LIP20)]
     maps += [
         (folder / "maps" / "body10", picture.parts, BODY10),
@@ -147,25 +151,14 @@ def write_picture(folder: Path, shot: Shot, picture: Picture) -> None:
     ]
     if picture.twin is not None and picture.reach is not None:
         _write_jpeg(folder / "twins" / name, picture.twin, picture.quality)
-        maps.append((folder / "maps" / "cause", picture.reach, REACH))
+        maps.append((folder / "maps" / "cause", picture.reach, CAUSE))
     for place, values, labels in maps:
-        write_map(place / f"{shot.name}.png", values, labels)
+        write_map(place / f"{shot.name}.png", values, labels, synced=False)
 
 
 def _write_jpeg(path: Path, pixels: np.ndarray, quality: int) -> None:
-    with write_beside(path) as partial:
+    with write_beside(path, synced=False) as partial:
         Image.fromarray(pixels).save(partial, "JPEG", quality=quality)
-
-
-def _link(source: Path, path: Path) -> None:
-    """The same file under a second name, or a copy where the disk knows no links."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    try:
-        path.hardlink_to(source)
-    except OSError:
-        with write_beside(path) as partial:
-            shutil.copyfile(source, partial)
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -188,7 +181,10 @@ def _finish(folder: Path, plan: Plan) -> None:
         ]
         if names:
             _write_text(folder / "lip" / f"{half}_id.txt", "".join(f"{name}\n" for name in names))
-    people = {f"{person:04d}": asdict(identity_of(plan, person)) for person in range(1, plan.persons + 1)}
+    people = {
+        f"{person:04d}": asdict(identity_of(plan, person)) | {"looks_like": double_of(plan, person)}
+        for person in range(1, plan.persons + 1)
+    }
     _write_text(folder / "identities.json", json.dumps(people, indent=1) + "\n")
     for split in ("bounding_box_train", "query", "bounding_box_test"):
         (folder / split).mkdir(exist_ok=True)
