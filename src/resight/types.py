@@ -28,6 +28,10 @@ NO_CAMERA: Final = -1
 """How a features file writes that the camera is not known."""
 
 
+IGNORE: Final = 255
+"""Label of a pixel that no loss and no score counts: padding, or a class outside the label set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Crop:
     """One picture of one person as a reader found it: a record, no pixels."""

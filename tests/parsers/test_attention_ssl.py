@@ -13,7 +13,7 @@ from torch import Tensor
 
 from resight.data.labels import LIP20
 from resight.errors import BadLabels, UnknownName
-from resight.losses import IGNORED, pixel_cross_entropy
+from resight.losses import pixel_cross_entropy
 from resight.nn.parsing import Parsing
 from resight.nn.vgg import VGG16
 from resight.parsers.attention_ssl import (
@@ -29,6 +29,7 @@ from resight.parsers.attention_ssl import (
     structure_weights,
 )
 from resight.train.embedder import load_backbone
+from resight.types import IGNORE
 
 PARTS7 = ("background", "head", "clothes", "left arm", "right arm", "left leg", "right leg")
 PARTS8 = ("background", "head", "upper", "lower", "left arm", "right arm", "left leg", "right leg")
@@ -82,7 +83,7 @@ def test_joint_maps_equal_the_slow_loop_for_each_picture_of_a_batch(seed: int) -
     """The old layer kept one picture's sums for the next: right at batch 1 alone."""
     rng = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, 20, (3, 6, 5), generator=rng)
-    labels[torch.rand(labels.shape, generator=rng) < 0.3] = IGNORED
+    labels[torch.rand(labels.shape, generator=rng) < 0.3] = IGNORE
     found = joint_maps(labels, joint_table(LIP20.classes))
     for row in range(3):
         np.testing.assert_allclose(found[row].numpy(), slow_maps(labels[row].numpy(), LIP_JOINTS), atol=1e-6)
@@ -99,7 +100,7 @@ def test_a_joint_in_the_corner_is_a_joint_and_a_missing_one_is_an_empty_map() ->
 
 def test_labels_that_are_no_class_belong_to_no_joint() -> None:
     labels = torch.full((1, 4, 4), 23, dtype=torch.uint8)  # a set of classes, behind the last class
-    labels[0, :2] = IGNORED
+    labels[0, :2] = IGNORE
     assert joint_maps(labels, joint_table(LIP20.classes)).sum() == 0
 
 
@@ -155,7 +156,7 @@ def test_the_weight_is_a_number_without_gradient_on_all_four_losses() -> None:
 def test_a_picture_without_labels_costs_nothing_instead_of_nan() -> None:
     scores = torch.randn(1, 7, 6, 5)
     found = Parsing(logits=scores, side=(scores,) * 3)
-    labels = torch.full((1, 6, 5), IGNORED)
+    labels = torch.full((1, 6, 5), IGNORE)
     losses = attention_ssl_objective(found, labels, pixel_loss=pixel_cross_entropy, classes=PARTS7)
     assert {loss.item() for loss in losses.values()} == {0}
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from resight.errors import UnknownName
-from resight.losses import IGNORED, pixel_cross_entropy
+from resight.losses import pixel_cross_entropy
 from resight.nn.parsing import Parsing
 from resight.parsers.ce2p import CE2P, ce2p_objective, edge_loss, edge_targets
+from resight.types import IGNORE
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +30,20 @@ def slow_edges(labels: np.ndarray) -> np.ndarray:
             for down, right in ((-1, 0), (0, 1), (1, 1), (1, -1)):
                 if 0 <= y + down < high and 0 <= x + right < wide:
                     there = labels[y + down, x + right]
-                    start[y, x] |= labels[y, x] != there and IGNORED not in (labels[y, x], there)
+                    start[y, x] |= labels[y, x] != there and IGNORE not in (labels[y, x], there)
     found = np.zeros_like(labels)
     for y in range(high):
         for x in range(wide):
             found[y, x] = start[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].any()
-            if labels[y, x] == IGNORED:
-                found[y, x] = IGNORED
+            if labels[y, x] == IGNORE:
+                found[y, x] = IGNORE
     return found
 
 
 @given(st.data())
 def test_edge_targets_equal_the_slow_loop(data: st.DataObject) -> None:
     high, wide = data.draw(st.integers(1, 7)), data.draw(st.integers(1, 7))
-    values = st.sampled_from([0, 1, 2, IGNORED])
+    values = st.sampled_from([0, 1, 2, IGNORE])
     labels = np.array(data.draw(st.lists(values, min_size=high * wide, max_size=high * wide))).reshape(high, wide)
     found = edge_targets(torch.from_numpy(labels)[None])[0].numpy()
     np.testing.assert_array_equal(found, slow_edges(labels))
@@ -58,9 +59,9 @@ def test_edges_are_those_of_the_active_labels() -> None:
 
 def test_padding_is_neither_border_nor_plain() -> None:
     labels = torch.ones(1, 8, 8, dtype=torch.uint8)
-    labels[:, 5:] = IGNORED
+    labels[:, 5:] = IGNORE
     targets = edge_targets(labels)
-    assert (targets[:, 5:] == IGNORED).all()
+    assert (targets[:, 5:] == IGNORE).all()
     assert (targets[:, :5] == 0).all()
     scores = torch.randn(1, 2, 8, 8)
     other = scores.clone()
@@ -73,15 +74,15 @@ def test_edge_loss_is_the_weighted_mean_with_each_side_weighing_the_other_sides_
     rng = torch.Generator().manual_seed(seed)
     targets = torch.randint(0, 2, (2, 5, 4), generator=rng)
     targets[0, 0, 0], targets[0, 0, 1] = 0, 1
-    targets[1, 1] = IGNORED
+    targets[1, 1] = IGNORE
     scores = torch.randn(2, 2, 5, 4, generator=rng)
     border, plain = int((targets == 1).sum()), int((targets == 0).sum())
     weights = torch.tensor([border, plain]) / (border + plain)
-    expected = F.cross_entropy(scores, targets, weights, ignore_index=IGNORED)
+    expected = F.cross_entropy(scores, targets, weights, ignore_index=IGNORE)
     torch.testing.assert_close(edge_loss(scores, targets), expected)
 
 
-@pytest.mark.parametrize("value", [0, 1, IGNORED])
+@pytest.mark.parametrize("value", [0, 1, IGNORE])
 def test_a_batch_of_one_kind_of_pixel_costs_nothing_instead_of_nan(value: int) -> None:
     scores = torch.randn(1, 2, 4, 4, requires_grad=True)
     loss = edge_loss(scores, torch.full((1, 4, 4), value))
@@ -150,12 +151,12 @@ def test_the_objective_is_three_losses_of_weight_one_at_the_size_of_the_labels()
     torch.manual_seed(1)
     found = Parsing(logits=torch.randn(2, 4, 5, 3), side=(torch.randn(2, 4, 5, 3),), edge=torch.randn(2, 2, 5, 3))
     labels = torch.randint(0, 4, (2, 3, 2)).repeat_interleave(6, 1)[:, :17].repeat_interleave(5, 2)[:, :, :9]
-    labels[0, :4] = IGNORED
+    labels[0, :4] = IGNORE
     losses = ce2p_objective(found, labels, pixel_loss=pixel_cross_entropy)
 
     def slow(scores: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
         wide = F.interpolate(scores, (17, 9), mode="bilinear", align_corners=True)
-        return F.cross_entropy(wide, wanted, weights, ignore_index=IGNORED)
+        return F.cross_entropy(wide, wanted, weights, ignore_index=IGNORE)
 
     edges = edge_targets(labels)
     border, plain = (edges == 1).sum(), (edges == 0).sum()
@@ -167,7 +168,7 @@ def test_the_objective_is_three_losses_of_weight_one_at_the_size_of_the_labels()
 
 def test_no_label_at_all_costs_nothing_instead_of_nan() -> None:
     found = Parsing(logits=torch.randn(1, 4, 5, 3), edge=torch.randn(1, 2, 5, 3))
-    losses = ce2p_objective(found, torch.full((1, 9, 9), IGNORED), pixel_loss=pixel_cross_entropy)
+    losses = ce2p_objective(found, torch.full((1, 9, 9), IGNORE), pixel_loss=pixel_cross_entropy)
     assert {name: loss.item() for name, loss in losses.items()} == {"parsing": 0, "edge": 0}
 
 

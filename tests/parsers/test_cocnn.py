@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from resight.errors import BadPicture, UnknownName
-from resight.losses import IGNORED, pixel_cross_entropy
+from resight.losses import pixel_cross_entropy
 from resight.nn.parsing import Parsing
 from resight.parsers.cocnn import CoCNN, _pool, cocnn_objective, image_targets, smooth_and_vote
+from resight.types import IGNORE
 
 
 def test_sizes_are_those_of_table_1() -> None:
@@ -82,10 +83,10 @@ def test_under_the_papers_initialisation_the_picture_does_not_reach_the_answer()
 def test_image_targets_share_equally_and_leave_out_what_is_not_told() -> None:
     labels = torch.zeros(4, 2, 3, dtype=torch.uint8)
     labels[0, 0] = 2
-    labels[0, 1, 0] = IGNORED
+    labels[0, 1, 0] = IGNORE
     labels[1] = 1
     labels[2, 0, 0] = 5  # a set of classes, behind the last
-    labels[3] = IGNORED
+    labels[3] = IGNORE
     wanted, told = image_targets(labels, classes=4)
     assert wanted[:2].tolist() == [[0.5, 0, 0.5, 0], [0, 1, 0, 0]]
     assert told.tolist() == [True, True, False, False]
@@ -108,7 +109,7 @@ def test_the_objective_is_pixels_and_three_tenths_of_the_squared_error_on_the_so
 
 def test_labels_that_tell_nothing_cost_nothing_instead_of_nan() -> None:
     found = Parsing(logits=torch.randn(1, 4, 5, 3), image_classes=torch.randn(1, 4))
-    losses = cocnn_objective(found, torch.full((1, 5, 3), IGNORED), pixel_loss=pixel_cross_entropy)
+    losses = cocnn_objective(found, torch.full((1, 5, 3), IGNORE), pixel_loss=pixel_cross_entropy)
     assert {name: loss.item() for name, loss in losses.items()} == {"parsing": 0, "image": 0}
 
 

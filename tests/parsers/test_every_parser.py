@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from resight.data.labels import find_labels
-from resight.losses import IGNORED, pixel_cross_entropy, set_loss
+from resight.losses import pixel_cross_entropy, set_loss
 from resight.nn.parsing import Parsing
 from resight.parsers.attention_ssl import AttentionSSL, attention_ssl_objective
 from resight.parsers.ce2p import CE2P, ce2p_objective
 from resight.parsers.cocnn import CoCNN, cocnn_objective
+from resight.types import IGNORE
 
 CLASSES = find_labels("parts8").classes
 K = len(CLASSES)
@@ -45,7 +46,7 @@ def labels_and_sets() -> tuple[Tensor, Tensor]:
     sets[K, 4:6] = True
     labels = torch.randint(0, K + 1, (2, 6, 3), generator=rng, dtype=torch.uint8)
     labels = labels.repeat_interleave(8, 1).repeat_interleave(8, 2)
-    labels[0, :8] = IGNORED
+    labels[0, :8] = IGNORE
     return labels, sets
 
 
@@ -78,7 +79,7 @@ def test_ignored_pixels_teach_nothing(parser: tuple[nn.Module, Objective]) -> No
     """Scores at the ignored rows, well away from the others, may be anything."""
     network, objective = parser
     found = network.eval()(torch.randn(2, 3, *SIZE))
-    labels = torch.full((2, *SIZE), IGNORED)
+    labels = torch.full((2, *SIZE), IGNORE)
     labels[:, 24:] = 1
     labels[:, 24:, 8:] = 2
 

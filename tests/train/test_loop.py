@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from resight.nn.embeddings import Embeddings
 from resight.train.loop import Step, WeightAverage, cosine_with_warmup, gather, training_steps
+from resight.train.resources import shared_mib
 
 
 def test_the_rate_climbs_in_the_warm_up_then_falls_to_its_last_share() -> None:
@@ -70,3 +74,16 @@ def test_a_loss_that_is_not_finite_is_told_but_not_stepped_on() -> None:
     steps, network = _run(lambda found, *_: {"size": found.matching.sum() * torch.nan}, batches=1)
     assert steps[0].losses["size"] != steps[0].losses["size"]
     assert all(torch.isfinite(value).all() for value in network.parameters())
+
+
+def test_host_memory_grows_with_what_is_held_and_not_with_mapped_files(tmp_path: Path) -> None:
+    if not Path("/proc/self/smaps_rollup").exists():
+        pytest.skip("this system does not tell the memory of a process by kind")
+    np.save(tmp_path / "file.npy", np.ones((32, 2**20), np.uint8))
+    before = shared_mib()
+    mapped = np.load(tmp_path / "file.npy", mmap_mode="r")
+    assert int(mapped.sum()) == 32 * 2**20
+    assert shared_mib() - before < 16
+    held = np.ones((32, 2**20), np.uint8)
+    assert shared_mib() - before > 24
+    assert held.any()

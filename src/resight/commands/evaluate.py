@@ -40,8 +40,8 @@ SHOWN_RANKS: Final = (1, 5, 10)
 class Evaluate(SetOptions):
     """Score a search: mAP by both definitions, mINP and CMC, each with its 95 % interval over persons.
 
-    Equal distances score their expected value, queries without a right answer are in no mean but counted, and what
-    cannot be scored is refused.
+    Equal distances score their expected value, and queries without a right answer are in no mean but counted. With a
+    parser as --model, a parsing set's validation half is parsed and scored; with --truth, label maps that are there.
     """
 
     x: str
@@ -65,12 +65,18 @@ class Evaluate(SetOptions):
     """A file of keypoints (keypoints14.npz): also score with only same-view or other-view true matches."""
     truth: Path | None = None
     """A folder of true label maps, to score the label maps of a parser in folder X, paired by name."""
-    labels: str = "lip20"
-    """For --truth: the label set that is scored (lip20, parts7, parts8, street5, …, or a TOML file)."""
+    labels: str | None = None
+    """For label maps: the set that is scored, a name or a TOML file; left out, lip20 with --truth, or the parser's."""
     truth_labels: str | None = None
     """For --truth: the label set of the true maps, or a regrouping in TOML; left out, the one that is scored."""
     map_labels: str | None = None
     """For --truth: the label set of the maps in X, regrouped after argmax; left out, the one that is scored."""
+    input_size: tuple[str, ...] = ()
+    """For a parser: height x width that pictures are brought to, such as 384x128; several give a table each."""
+    flip: bool = False
+    """For a parser: average with the mirrored picture."""
+    scales: tuple[float, ...] = (1.0,)
+    """For a parser: average over these multiples of the input size."""
     resamples: int = 2000
     """Bootstrap resamples behind each interval."""
     seed: int = 0
@@ -84,6 +90,13 @@ def evaluate(config: Evaluate) -> int:
         raise BadRecipe(f"--false-match-rate is {config.false_match_rate:g}; give a share between 0 and 1.")
     if config.truth is not None:
         return _maps(config, config.truth)
+    if config.model is not None and Path(config.x).suffix != ".npz":
+        from resight.parsing import is_parser
+
+        if is_parser(config.model):
+            return _parser(config, config.model)
+    if config.input_size or config.flip or config.scales != (1.0,):
+        raise BadRecipe("--input-size, --flip and --scales belong to a parser: pass its run or weights as --model.")
     features, notes = _features(config)
     features = choose_distance(features, config.distance, config.part_share)
     scores = score_features(features, protocol=config.protocol, rng=np.random.default_rng(config.seed))
@@ -125,9 +138,27 @@ def _maps(config: Evaluate, truth: Path) -> int:
     return evaluate_maps(
         folder,
         truth,
-        labels=config.labels,
+        labels=config.labels or "lip20",
         truth_labels=config.truth_labels,
         map_labels=config.map_labels,
+        out=config.json,
+        resamples=config.resamples,
+        seed=config.seed,
+    )
+
+
+def _parser(config: Evaluate, model: str) -> int:
+    """Score a parser on the validation half of a parsing set instead of a search."""
+    from resight.commands.evaluate_parser import evaluate_parser
+    from resight.commands.parse import parse_size
+
+    return evaluate_parser(
+        Path(config.x),
+        model,
+        labels=config.labels,
+        sizes=[parse_size(text) for text in config.input_size] or [None],
+        flip=config.flip,
+        scales=config.scales,
         out=config.json,
         resamples=config.resamples,
         seed=config.seed,

@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from resight.data.files import write_beside
-from resight.data.label_sets import IGNORE, LabelSet, find_labels
+from resight.data.label_sets import LabelSet, find_labels
 from resight.data.labels import read_map
 from resight.data.regrouping import Regrouping, find_regrouping, load_regrouping, regroup_map
 from resight.errors import BadLabels
 from resight.evaluate.parsing import Confusion, ParsingScores
+from resight.types import IGNORE
 
 MERGED_AFTER: Final = (
     "merged after argmax: predicted maps were regrouped, classes without a group as background; "
@@ -64,7 +65,7 @@ def evaluate_maps(
             about = {"maps": str(folder), "truth": str(truth), "resamples": resamples, "seed": seed, "notes": notes}
             _write(out, scores, intervals, confusion, about)
     finally:
-        _print(scores, intervals, notes)
+        print_scores(scores, intervals, notes)
     return 0
 
 
@@ -120,16 +121,22 @@ def _write(
     confusion: Confusion,
     about: dict[str, Any],
 ) -> None:
+    with write_beside(path) as partial:
+        partial.write_text(json.dumps(as_json(scores, intervals, confusion, about), indent=1) + "\n", encoding="utf-8")
+
+
+def as_json(
+    scores: ParsingScores, intervals: dict[str, tuple[float, float]], confusion: Confusion, about: dict[str, Any]
+) -> dict[str, Any]:
+    """All scores as the scores file has them."""
     content = {name: _plain(value) for name, value in asdict(scores).items() if name != "labels"}
-    content |= {
+    return content | {
         "labels": scores.labels.name,
         "classes": scores.labels.classes,
         "confusion": confusion.counts.tolist(),
         "ci95": {name: [_plain(low), _plain(high)] for name, (low, high) in intervals.items()},
         "about": about,
     }
-    with write_beside(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:
@@ -139,13 +146,16 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
-def _print(scores: ParsingScores, intervals: dict[str, tuple[float, float]], notes: list[str]) -> None:
+def print_scores(
+    scores: ParsingScores, intervals: dict[str, tuple[float, float]], notes: list[str], *, title: str = ""
+) -> None:
+    """Print both tables: the scores with their intervals, and a row for every class."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{scores.pictures:,} pictures, {scores.pixels:,} pixels, {scores.labels.name}")
+    console.print(f"{title}{scores.pictures:,} pictures, {scores.pixels:,} pixels, {scores.labels.name}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("", "score", "95 % interval", "what it is"):
         table.add_column(head, justify="left" if head in ("", "what it is") else "right", no_wrap=True)

@@ -97,6 +97,7 @@ COMMANDS: Final[dict[str, Command]] = {
         (
             "resight evaluate features.npz",
             "resight evaluate ~/market1501 --model runs/base --json scores.json",
+            "resight evaluate LIP --model runs/ce2p --input-size 384x128 --input-size 473x473",
         ),
     ),
     "occlude": Command(

@@ -124,12 +124,12 @@ def keep_recipe(out: Path, recipe: object) -> None:
             partial.write_text(text, encoding="utf-8")
 
 
-def training_note(step: Step) -> str:
-    """A step's losses and the most memory so far, for the progress line."""
-    from resight.train.resources import peak_device_mib, peak_host_mib
+def training_note(step: Step, host_mib: float) -> str:
+    """A step's losses, the host memory without mapped files and the most of the GPU, for the progress line."""
+    from resight.train.resources import peak_device_mib
 
     losses = " ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
-    memory = f"{peak_host_mib() / 1024:.1f} GiB"
+    memory = f"{host_mib / 1024:.1f} GiB"
     if (device := peak_device_mib()) is not None:
         memory += f" + {device / 1024:.1f} GiB on the GPU"
     return f"{losses} {memory}"
@@ -148,7 +148,7 @@ class _Watch:
             self.told(facts["step"], total=facts["steps"])
         elif event == "step":
             step = facts["step"]
-            self.told(1, pictures=step.pictures, note=training_note(step))
+            self.told(1, pictures=step.pictures, note=training_note(step, facts["host_mib"]))
         elif event == "stage" and self.held_out:
             self._score(facts)
 

@@ -105,7 +105,7 @@ class _Watch:
             self.told(facts["step"], total=facts["steps"])
         elif event == "step":
             step = facts["step"]
-            note = f"right {step.accuracy:.1%} {training_note(step)}"
+            note = f"right {step.accuracy:.1%} {training_note(step, facts['host_mib'])}"
             self.told(1, pictures=step.pictures, note=note)
         elif event == "stage" and self.sets:
             self._score(facts)

@@ -18,9 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from resight.errors import BadLabels, UnknownName
-
-IGNORE: Final = 255
-"""The value that no loss and no score counts."""
+from resight.types import IGNORE
 
 
 @dataclass(frozen=True, slots=True)

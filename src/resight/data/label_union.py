@@ -16,9 +16,10 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from resight.data.label_sets import IGNORE, LabelSet, mirrored_name
+from resight.data.label_sets import LabelSet, mirrored_name
 from resight.data.regrouping import Regrouping
 from resight.errors import BadLabels
+from resight.types import IGNORE
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from resight.data.files import write_beside
-from resight.data.label_sets import BODY10, IGNORE, LABEL_SETS, LIP20, LabelSet, find_labels, mirrored_name
+from resight.data.label_sets import BODY10, LABEL_SETS, LIP20, LabelSet, find_labels, mirrored_name
 from resight.errors import BadLabels
+from resight.types import IGNORE
 
 __all__ = [
     "BODY10",

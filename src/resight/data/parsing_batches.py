@@ -21,7 +21,7 @@ from torch import Tensor
 
 from resight.data.augment import normalise
 from resight.data.degrade import compress
-from resight.data.label_sets import IGNORE
+from resight.types import IGNORE
 
 ROOM: Final = 1.5
 """Sides of a canvas to those of the box in its middle."""

@@ -16,11 +16,12 @@ from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import distance_transform_edt
 
 from resight.data.label_meanings import find_meaning, keypoint_means
-from resight.data.label_sets import IGNORE, LabelSet, find_labels
+from resight.data.label_sets import LabelSet, find_labels
 from resight.data.label_union import SetTable, set_table
 from resight.data.labels import read_map
 from resight.data.parsing_layouts import KEYPOINTS_SOURCE, ParsingPicture
 from resight.errors import BadLabels
+from resight.types import IGNORE
 
 NEAR: Final = 0.05
 """Background next to a labelled person of a photo counts up to this share of the wanted person's height."""

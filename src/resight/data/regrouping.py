@@ -24,7 +24,6 @@ from resight.data.label_sets import (
     ATR18,
     CCP59,
     CIHP20,
-    IGNORE,
     LIP20,
     PARTS6,
     PARTS7,
@@ -37,6 +36,7 @@ from resight.data.label_sets import (
 )
 from resight.data.labels import check_map
 from resight.errors import BadLabels, UnknownName
+from resight.types import IGNORE
 
 ABSORB: Final = "absorb "
 POLICIES: Final = "`ignore`, `background` or `absorb GROUP`"

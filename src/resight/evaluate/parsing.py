@@ -18,9 +18,10 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
-from resight.data.label_sets import IGNORE, LabelSet
+from resight.data.label_sets import LabelSet
 from resight.errors import BadLabels
 from resight.evaluate.statistics import RESAMPLES, bootstrap_of_sums
+from resight.types import IGNORE
 
 WITH_INTERVALS: Final = (
     *("pixel_accuracy", "mean_accuracy", "mean_iou", "mean_iou_present", "mean_f1", "foreground_accuracy"),

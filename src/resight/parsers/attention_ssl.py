@@ -23,9 +23,10 @@ from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor, nn
 
 from resight.errors import BadLabels, UnknownName
-from resight.losses import IGNORED, PixelLoss
+from resight.losses import PixelLoss
 from resight.nn.parsing import Parsing, resize
 from resight.nn.vgg import VGG16
+from resight.types import IGNORE
 
 SCALES: Final = (1.0, 0.75, 0.5)
 JOINTS: Final[dict[str, frozenset[str]]] = {  # joint -> names of its classes in any label set
@@ -113,7 +114,7 @@ def structure_weights(
     logits: Float[Tensor, "B K h w"], labels: Integer[Tensor, "B h w"], table: Bool[Tensor, "J K"]
 ) -> Float[Tensor, " B"]:
     """How wrong each picture's joints lie, at least `FLOOR`; a number without gradient, from that picture alone."""
-    predicted = logits.argmax(1).masked_fill(labels == IGNORED, IGNORED)
+    predicted = logits.argmax(1).masked_fill(labels == IGNORE, IGNORE)
     difference = joint_maps(predicted, table) - joint_maps(labels, table)
     return (STRENGTH * 0.5 * difference.square().sum((1, 2, 3))).clamp_min(FLOOR)
 
@@ -150,6 +151,6 @@ def _weighted(
     if table is not None:
         weights = structure_weights(found.logits, small, table)
     named = {"fused": found.logits} | {f"scale {s:g}": side for s, side in zip(SCALES, found.side, strict=True)}
-    kept = small != IGNORED
+    kept = small != IGNORE
     share = kept / kept.sum((1, 2), keepdim=True).clamp_min(1)  # a picture's pixels together weigh 1
     return {name: (weights * (pixel_loss(scores, small) * share).sum((1, 2))).mean() for name, scores in named.items()}

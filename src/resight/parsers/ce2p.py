@@ -20,9 +20,10 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from resight.data.augment import PIXEL_MEAN, PIXEL_SPREAD
-from resight.losses import IGNORED, PixelLoss, mean_over_labelled
+from resight.losses import PixelLoss, mean_over_labelled
 from resight.nn.parsing import Parsing, resize
 from resight.nn.resnet import build_resnet
+from resight.types import IGNORE
 
 PYRAMID: Final = (1, 2, 3, 6)
 LEAK: Final = 0.01
@@ -139,7 +140,7 @@ def as_published(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
 
 
 def edge_targets(labels: Integer[Tensor, "B H W"]) -> Integer[Tensor, "B H W"]:
-    """1 where a border between two classes is at most a pixel away, 0 elsewhere, `IGNORED` where the label is.
+    """1 where a border between two classes is at most a pixel away, 0 elsewhere, `IGNORE` where the label is.
 
     A pixel starts a border where its label differs from its upper, right, lower right or lower left neighbour's, both
     known; the border is then widened by one pixel all around.
@@ -153,17 +154,17 @@ def edge_targets(labels: Integer[Tensor, "B H W"]) -> Integer[Tensor, "B H W"]:
         (early, late, late, early),  # lower left
     ):
         here, there = labels[:, rows, columns], labels[:, other_rows, other_columns]
-        edge[:, rows, columns] |= (here != there) & (here != IGNORED) & (there != IGNORED)
+        edge[:, rows, columns] |= (here != there) & (here != IGNORE) & (there != IGNORE)
     wide = F.max_pool2d(edge[:, None].float(), 3, 1, 1)[:, 0].long()
-    return wide.masked_fill(labels == IGNORED, IGNORED)
+    return wide.masked_fill(labels == IGNORE, IGNORE)
 
 
 def edge_loss(scores: Float[Tensor, "B 2 H W"], targets: Integer[Tensor, "B H W"]) -> Float[Tensor, ""]:
     """Cross-entropy of border and no border, each weighted by the share of the other in this batch; 0 without both."""
     border, plain = (targets == 1).sum(), (targets == 0).sum()
     share = border / (border + plain).clamp_min(1)
-    losses = F.cross_entropy(scores.float(), targets.long(), ignore_index=IGNORED, reduction="none")
-    weights = torch.where(targets == 1, 1 - share, share) * (targets != IGNORED)
+    losses = F.cross_entropy(scores.float(), targets.long(), ignore_index=IGNORE, reduction="none")
+    weights = torch.where(targets == 1, 1 - share, share) * (targets != IGNORE)
     return (weights * losses).sum() / weights.sum().clamp_min(torch.finfo(losses.dtype).tiny)
 
 

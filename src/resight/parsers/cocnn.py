@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from resight.data.augment import PIXEL_MEAN, PIXEL_SPREAD
 from resight.errors import BadPicture, UnknownName
-from resight.losses import IGNORED, PixelLoss, mean_over_labelled
+from resight.losses import PixelLoss, mean_over_labelled
 from resight.nn.parsing import Parsing, resize
 from resight.nn.superpixels import bags_of, find_regions, need_library, neighbours, region_means, spread, vote
+from resight.types import IGNORE
 
 HEIGHT: Final = 150
 WIDTH: Final = 100
@@ -144,7 +145,7 @@ def image_targets(labels: Integer[Tensor, "B H W"], *, classes: int) -> tuple[Fl
     A picture with labels that are no single class (sets of classes), or without any label, does not tell.
     """
     known = F.one_hot(labels.long().clamp_max(classes), classes + 1).amax((1, 2))[:, :classes].float()
-    unsure = ((labels != IGNORED) & (labels >= classes)).flatten(1).any(1)
+    unsure = ((labels != IGNORE) & (labels >= classes)).flatten(1).any(1)
     return known / known.sum(1, keepdim=True).clamp_min(1), known.any(1) & ~unsure
 
 

@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from torch import Tensor, nn
 
-from resight.losses import IGNORED, set_loss
+from resight.losses import set_loss
 from resight.nn.backbones import EfficientNetLite
 from resight.nn.freezable import FreezableBackbone
 from resight.nn.parsing import Parsing
+from resight.types import IGNORE
 
 STRIDE: Final = 16
 """Sides of a picture are brought to multiples of this."""
@@ -182,13 +183,13 @@ def lite_objective(
     ids, others = (thinned(maps[:, None])[:, 0] for maps in (labels, others))
     ids = ids.long()
     logits = thinned(F.interpolate(found.logits.float(), tuple(size), mode="bilinear", align_corners=False))
-    known = ids != IGNORED
+    known = ids != IGNORE
     share = torch.where(known, weights[ids.clamp_max(len(weights) - 1)], 0.0)
     share = share * (1 + edge_weight * edges)
     losses = {"parts": (set_loss(logits, ids, sets) * share).sum() / share.sum().clamp_min(1.0)}
     if found.second is not None:
         second = F.interpolate(found.second.float(), tuple(size), mode="bilinear", align_corners=False)
-        told = others != IGNORED
+        told = others != IGNORE
         wrong = F.binary_cross_entropy_with_logits(thinned(second)[:, 0], (others == 1).float(), reduction="none")
         losses["second"] = second_weight * (wrong * told).sum() / told.sum().clamp_min(1)
     if found.sure is not None:
@@ -221,7 +222,7 @@ def borders(labels: UInt8[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
         ((slice(None), slice(None), slice(1, None)), (slice(None), slice(None), slice(None, -1))),
     ):
         here, there = labels[first], labels[second]
-        differs = ((here != there) & (here != IGNORED) & (there != IGNORED)).float()
+        differs = ((here != there) & (here != IGNORE) & (there != IGNORE)).float()
         found[first] = torch.maximum(found[first], differs)
         found[second] = torch.maximum(found[second], differs)
     return found
@@ -235,7 +236,7 @@ def foreground_iou(
 
     A class is right where it is one of the label's set; a truth counts as foreground when its set lacks class 0.
     """
-    known = ids != IGNORED
+    known = ids != IGNORE
     rows = ids.clamp_max(len(sets) - 1)
     right = sets[rows, classes] & known
     truly = ~sets[rows, 0] & known

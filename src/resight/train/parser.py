@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from resight.data.label_sets import find_labels
 from resight.data.parsing_batches import ParsingBatch
 from resight.errors import BadRecipe, UnknownName
-from resight.losses import IGNORED, set_loss
+from resight.losses import set_loss
 from resight.nn.backbones import imagenet_weights
 from resight.nn.parsing import Parsing
 from resight.parsing import PARSERS, ParserSettings, build_parser, save_parser
@@ -28,6 +28,7 @@ from resight.train.parser_recipe import ParserRecipe
 from resight.train.parsing_pictures import ParsingSet
 from resight.train.photo_batches import PhotoSet
 from resight.train.run import FolderRun, Watcher
+from resight.types import IGNORE
 
 
 def _new_network(recipe: ParserRecipe) -> nn.Module:
@@ -199,6 +200,6 @@ def pixels_named(found: Parsing, truth: ParsingBatch, *, sets: Tensor) -> float:
     """Share of the known pixels whose likeliest class is one of the label's set, on the network's own grid."""
     size = found.logits.shape[2:]
     labels = F.interpolate(truth.labels[:, None].float(), size, mode="nearest")[:, 0].long()
-    known = labels != IGNORED
+    known = labels != IGNORE
     right = sets[torch.where(known, labels, 0), found.logits.argmax(1)] & known
     return float(right.sum() / known.sum().clamp_min(1))

@@ -13,21 +13,25 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from resight.data.images import read_picture
 from resight.data.label_meanings import HEAD, KEYPOINTS14
-from resight.data.label_sets import CCP59, IGNORE, LIP20, PARTS7, STREET5
+from resight.data.label_sets import CCP59, LIP20, PARTS7, STREET5
 from resight.data.labels import read_map
 from resight.data.parsing_sets import ParsingPicture, find_parsing_set
 from resight.data.regrouping import CCP59_STREET5, LIP20_PARTS7, LIP20_STREET5, Regrouping, find_regrouping, regroup_map
 from resight.errors import BadLabels
 from resight.evaluate.parsing import Confusion
+from resight.evaluate.statistics import bootstrap_of_sums
 from resight.parsing import ParserModel
 from resight.train.parsing_sources import loose_box
+from resight.types import IGNORE
 
 MOST: Final = 400
 """Pictures of one set that are scored during training, evenly spread."""
+JOINTS: Final = ("head", "ankles", "ankle sides", "body")
+"""What is counted of Market-1501's joints; see `count_joints`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +40,39 @@ class HeldOut:
 
     name: str
     pictures: int
-    score: Callable[[ParserModel], dict[str, Any]]
+    score: Callable[[ParserModel, np.random.Generator | None], dict[str, Any]]
+    """With a generator, intervals (95 %, over pictures, or Market-1501's persons) stand beside the numbers."""
 
 
-def held_out(roots: Sequence[Path]) -> list[HeldOut]:
-    """What can be scored in these folders; a set without a validation half, or of another kind, is left out."""
+def held_out(roots: Sequence[Path], *, most: int = MOST) -> list[HeldOut]:
+    """What can be scored in these folders, on at most so many pictures of each, evenly spread.
+
+    A set without a validation half, or of another kind, is left out.
+    """
     makers = {"people": _exact, "lip": _exact, "lip-folders": _exact, "ccp": _ccp, "market-keypoints": _market}
     found = []
     for root in roots:
         one = find_parsing_set(root)
         records = list(one.pictures("val")) if one.layout.name in makers else []
         if records:
-            found.append(makers[one.layout.name](one.layout.name, _spread(records)))
+            found.append(makers[one.layout.name](one.layout.name, _spread(records, most)))
     return found
 
 
-def validate(model: ParserModel, sets: Sequence[HeldOut]) -> dict[str, dict[str, Any]]:
-    """Score every set."""
-    return {one.name: one.score(model) for one in sets}
+def validate(
+    model: ParserModel, sets: Sequence[HeldOut], *, rng: np.random.Generator | None = None
+) -> dict[str, dict[str, Any]]:
+    """Score every set; with intervals where a generator is given."""
+    return {one.name: one.score(model, rng) for one in sets}
 
 
-def _spread(records: list[ParsingPicture]) -> list[ParsingPicture]:
-    places = np.linspace(0, len(records) - 1, min(MOST, len(records))).round().astype(int)
+def _spread(records: list[ParsingPicture], most: int) -> list[ParsingPicture]:
+    places = np.linspace(0, len(records) - 1, min(most, len(records))).round().astype(int)
     return [records[place] for place in places]
 
 
 def _exact(name: str, records: list[ParsingPicture]) -> HeldOut:
-    def score(model: ParserModel) -> dict[str, Any]:
+    def score(model: ParserModel, rng: np.random.Generator | None) -> dict[str, Any]:
         confusion = Confusion(PARTS7)
         sure, quality = [], []
         for record, pixels, parsed in _parsed(model, records, find_regrouping(model.labels, PARTS7)):
@@ -72,7 +82,7 @@ def _exact(name: str, records: list[ParsingPicture]) -> HeldOut:
             quality.append(float((truth == parsed.labels)[known].mean()) if known.any() else 1.0)
             sure.append(parsed.sure)
         varied = np.std(sure) > 0 and np.std(quality) > 0
-        return _told(confusion) | {
+        return _told(confusion, rng) | {
             "side_confusion": confusion.scores().side_confusion,
             "sure_correlation": float(np.corrcoef(sure, quality)[0, 1]) if varied else float("nan"),
         }
@@ -89,7 +99,7 @@ def _ccp(name: str, records: list[ParsingPicture]) -> HeldOut:
         columns = slice(max(0, round(left)), min(pixels.shape[1], round(right)))
         return pixels[rows, columns], truth[rows, columns]
 
-    def score(model: ParserModel) -> dict[str, Any]:
+    def score(model: ParserModel, rng: np.random.Generator | None) -> dict[str, Any]:
         if model.labels != LIP20:
             return {"not measured": f"the model answers in {model.labels.name}"}
         confusion = Confusion(STREET5)
@@ -98,20 +108,30 @@ def _ccp(name: str, records: list[ParsingPicture]) -> HeldOut:
             parsed = model.parse([pixels for pixels, _ in crops], regrouping=LIP20_STREET5)
             for (_, truth), one in zip(crops, parsed, strict=True):
                 confusion.add(regroup_map(truth, CCP59_STREET5), one.labels)
-        return _told(confusion)
+        return _told(confusion, rng)
 
     return HeldOut(name, len(records), score)
 
 
 def _market(name: str, records: list[ParsingPicture]) -> HeldOut:
-    def score(model: ParserModel) -> dict[str, Any]:
+    def score(model: ParserModel, rng: np.random.Generator | None) -> dict[str, Any]:
         if model.labels != LIP20:
             return {"not measured": f"the model answers in {model.labels.name}"}
-        found = {"head": [0, 0], "ankles": [0, 0], "ankle sides": [0, 0], "body": [0, 0]}
+        persons: dict[str, dict[str, list[int]]] = {}
         for record, _, parsed in _parsed(model, records, None):
             if record.points is not None:
-                count_joints(parsed.labels, record.points, found)
-        return {joint: right / seen if seen else float("nan") for joint, (right, seen) in found.items()}
+                own = persons.setdefault(record.picture.name.split("_")[0], {joint: [0, 0] for joint in JOINTS})
+                count_joints(parsed.labels, record.points, own)
+        rows = np.array([[one[joint] for joint in JOINTS] for one in persons.values()], float).reshape(
+            -1, len(JOINTS), 2
+        )
+        told: dict[str, Any] = dict(zip(JOINTS, _shares(rows.sum(0)[None])[0].tolist(), strict=True))
+        if rng is not None:
+            ends = bootstrap_of_sums(
+                rows.reshape(len(rows), -1), lambda sums: _shares(sums.reshape(-1, len(JOINTS), 2)), rng=rng
+            )
+            told["ci95"] = dict(zip(JOINTS, ends.tolist(), strict=True))
+        return told
 
     return HeldOut(name, len(records), score)
 
@@ -154,9 +174,15 @@ def _parsed(
         yield from zip(chosen, pixels, model.parse(pixels, regrouping=regrouping), strict=True)
 
 
-def _told(confusion: Confusion) -> dict[str, Any]:
+def _shares(counts: Float[np.ndarray, "R J 2"]) -> Float[np.ndarray, "R J"]:
+    """Right of counted joints; NaN where none was counted."""
+    return np.where(counts[..., 1] > 0, counts[..., 0] / np.maximum(counts[..., 1], 1), np.nan)
+
+
+def _told(confusion: Confusion, rng: np.random.Generator | None) -> dict[str, Any]:
     scores = confusion.scores()
-    return {
+    drawn = {} if rng is None else {"ci95": {key: list(ends) for key, ends in confusion.intervals(rng=rng).items()}}
+    return drawn | {
         "mean_iou": scores.mean_iou,
         "pixel_accuracy": scores.pixel_accuracy,
         "iou": {name: float(value) for name, value in zip(confusion.labels.classes, scores.iou, strict=True)},

@@ -7,6 +7,7 @@ Proof: tests/train/test_parser.py; benchmarks/parser_memory.py.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,13 +21,13 @@ from torch import Tensor
 
 from resight.data.cache import cache_folder, fingerprint
 from resight.data.files import write_beside
-from resight.data.label_sets import IGNORE
 from resight.data.label_union import SetTable
 from resight.data.parsing_batches import ROOM, Canvases, LabelRows, ParsingBatch, changed
 from resight.errors import TrainingStopped
 from resight.train.loop import seed_of
 from resight.train.parser_recipe import ParserRecipe
 from resight.train.parsing_sources import Box, Shown, Source
+from resight.types import IGNORE
 
 Pixels = UInt8[np.ndarray, "H W 3"]
 FORMAT: Final = 1
@@ -58,7 +59,10 @@ class ParsingSet:
 
     @property
     def counts(self) -> dict[str, int]:
-        return {source.name: len(source.pictures) for source in self.sources}
+        found: Counter[str] = Counter()
+        for source in self.sources:  # two folders may have one layout
+            found[source.name] += len(source.pictures)
+        return dict(found)
 
     def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
         return self.table.sets.to(device)

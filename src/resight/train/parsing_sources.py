@@ -15,11 +15,12 @@ from jaxtyping import Bool, UInt8
 
 from resight.data.images import read_picture
 from resight.data.label_meanings import keypoint_means
-from resight.data.label_sets import CCP59, IGNORE, WANTED3
+from resight.data.label_sets import CCP59, WANTED3
 from resight.data.label_union import SetTable
 from resight.data.parsing_layouts import KEYPOINTS_SOURCE
 from resight.data.parsing_sets import ParsingPicture, PictureList, find_parsing_set, picture_list
 from resight.data.parsing_targets import point_map, read_persons, read_target
+from resight.types import IGNORE
 
 LOOSE: Final = 0.03
 SLENDER: Final = 0.46

@@ -8,7 +8,7 @@ Proof: tests/train/test_photo_batches.py.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +23,6 @@ from torch import Tensor
 from resight.data.augment import normalise
 from resight.data.cache import fingerprint
 from resight.data.images import read_picture
-from resight.data.label_sets import IGNORE
 from resight.data.label_union import SetTable
 from resight.data.parsing_batches import ParsingBatch
 from resight.data.parsing_sets import ParsingPicture
@@ -32,6 +31,7 @@ from resight.errors import TrainingStopped
 from resight.train.loop import seed_of
 from resight.train.parser_recipe import ParserRecipe
 from resight.train.parsing_sources import Source
+from resight.types import IGNORE
 
 AHEAD: Final = 3
 """Batches that are read before they are needed."""
@@ -51,7 +51,10 @@ class PhotoSet:
 
     @property
     def counts(self) -> dict[str, int]:
-        return {source.name: len(source.pictures) for source in self.sources}
+        found: Counter[str] = Counter()
+        for source in self.sources:  # two folders may have one layout
+            found[source.name] += len(source.pictures)
+        return dict(found)
 
     def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
         return self.table.sets.to(device)

@@ -22,9 +22,11 @@ from torch import Tensor, nn
 from resight.data.files import write_beside
 from resight.errors import BadRecipe, TrainingStopped
 from resight.train.loop import Objective, Step, WeightAverage, classes_named, training_steps
-from resight.train.resources import peak_device_mib, peak_host_mib, surroundings
+from resight.train.resources import peak_device_mib, peak_host_mib, shared_mib, surroundings
 
 SAVE_EVERY_S: Final = 120.0
+SAMPLES: Final = 100
+"""Times that the memory of a whole run is looked at."""
 Watcher = Callable[[str, dict[str, Any]], None]
 """Called with an event's name ("start", "step", "stage", "end") and its facts, on the first process."""
 
@@ -55,6 +57,7 @@ class FolderRun:
         self.average = WeightAverage(self.network, decay=average) if average else None
         self.step, self.seconds, self.saved_at = 0, 0.0, time.monotonic()
         self.started = time.monotonic()
+        self.memory: list[tuple[int, float]] = []  # step, MiB of host memory without mapped files
         self.surroundings = surroundings()  # of the start: the source may change while a long run goes on
 
     @property
@@ -110,7 +113,9 @@ class FolderRun:
             if log:
                 log.flush()
             self.save()
-        self.tell("step", step=step, seconds=self.seconds, done=step.number / self.steps)
+        if not self.memory or step.number % max(1, self.steps // SAMPLES) == 0:
+            self.memory.append((step.number, round(shared_mib(), 1)))
+        self.tell("step", step=step, seconds=self.seconds, done=step.number / self.steps, host_mib=self.memory[-1][1])
 
     def tell(self, event: str, **facts: Any) -> None:
         """Call the watcher on the first process; the others wait where it may take long."""
@@ -165,6 +170,7 @@ class FolderRun:
             "processes": self.accelerator.num_processes,
             "seconds": round(self.seconds, 1),
             "peak_host_mib": round(peak_host_mib(), 1),
+            "host_mib": self.memory,
             "peak_device_mib": peak_device_mib(),
         }
         with write_beside(self.folder / "run.json") as partial:
