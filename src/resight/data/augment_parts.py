@@ -34,9 +34,10 @@ from resight.data.augment import (
     viewed,
     views,
 )
-from resight.data.label_sets import IGNORE, LIP20
+from resight.data.label_sets import LIP20
 from resight.data.mirror import flip_soft
 from resight.data.regrouping import LIP20_PARTS6, regroup_probabilities
+from resight.types import IGNORE
 
 CANVAS: Final = 128
 """Cut-outs are kept in squares of so many pixels."""

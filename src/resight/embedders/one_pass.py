@@ -20,12 +20,12 @@ from resight.embedders.masks import six_parts
 from resight.embedders.part_features import PartFeatures, seen_share
 from resight.embedders.visible_parts import identity_and_parts
 from resight.errors import BadRecipe
-from resight.losses import IGNORED
 from resight.losses_parts import soft_cross_entropy, visibility_loss
 from resight.nn.backbones import EfficientNetLite
 from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
 from resight.nn.embeddings import Embeddings
 from resight.nn.parsing import Parsing
+from resight.types import IGNORE
 
 STRIDE: Final = 16
 """Sides of a picture are brought to multiples of this."""
@@ -139,7 +139,7 @@ def one_pass_objective(
     losses["visible"] = visible_weight * visibility_loss(found.visible, seen_share(maps, unhidden)).mean()
     if found.parsing.second is not None:
         second = F.interpolate(found.parsing.second.float(), size, mode="bilinear", align_corners=False)[:, 0]
-        told = others != IGNORED
+        told = others != IGNORE
         wrong = F.binary_cross_entropy_with_logits(second, (others == 1).float(), reduction="none")
         losses["second"] = second_weight * (wrong * told).sum() / told.sum().clamp_min(1)
     if found.parsing.sure is not None:
