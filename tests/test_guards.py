@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_every_python_block_runs_and_prints_what_the_document_shows(document, tm
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     blocks = FENCE.findall(document.read_text(encoding="utf-8"))
-    for (kind, text), (next_kind, shown) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+    for (kind, text), (next_kind, shown) in zip_longest(blocks, blocks[1:], fillvalue=("", "")):
         if kind == "python":
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):

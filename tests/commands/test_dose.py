@@ -11,6 +11,7 @@ import pytest
 from resight.cli import main
 from resight.commands import embed as command
 from resight.data.images import read_resized
+from resight.model import Embedded
 from toy_people import ToyCounts, write_market
 
 
@@ -20,8 +21,8 @@ class ColourModel:
     def embed_pictures(self, pictures):
         return np.stack([np.asarray(one)[::4, ::4].ravel() / 255.0 - 0.5 for one in pictures]).astype(np.float32)
 
-    def embed(self, paths, *, told=None, **_):
-        return self.embed_pictures([read_resized(path, 32, 16) for path in paths])
+    def embed_files(self, paths, *, told=None, **_):
+        return Embedded(self.embed_pictures([read_resized(path, 32, 16) for path in paths]))
 
 
 @pytest.fixture

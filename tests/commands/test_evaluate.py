@@ -14,6 +14,7 @@ from resight.cli import main
 from resight.commands.evaluate import Evaluate, evaluate
 from resight.errors import BadFeatures
 from resight.evaluate.protocols import PROTOCOLS
+from resight.model import Embedded
 from resight.search.features import Features, save_features, save_plain_features, side
 
 
@@ -151,7 +152,7 @@ def test_a_closed_pipe_does_not_lose_the_scores_file(tmp_path: Path, monkeypatch
     def closed(*_: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr("resight.commands.evaluate._print", closed)
+    monkeypatch.setattr("resight.commands.evaluate.print_scores", closed)
     with pytest.raises(BrokenPipeError):
         evaluate(Evaluate(x=str(features_file(tmp_path / "f.npz")), resamples=100, json=tmp_path / "s.json"))
     assert json.loads((tmp_path / "s.json").read_text())["answered"] == 16
@@ -189,6 +190,9 @@ class NameModel:
             rng = np.random.default_rng([person, camera, path.parent.name == "query"])
             rows.append(np.eye(8)[person % 8] + 0.3 * rng.standard_normal(8))
         return np.array(rows, dtype=np.float32)
+
+    def embed_files(self, paths: Sequence[Path], *, told: object = None, maps: object = None) -> Embedded:
+        return Embedded(self.embed(paths))
 
 
 def market(root: Path, *, hand_drawn: bool) -> Path:

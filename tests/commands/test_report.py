@@ -12,6 +12,7 @@ from PIL import Image
 from resight.commands.report import HEADS_NOTE, Report, report
 from resight.data.images import read_picture
 from resight.errors import BadFeatures, BadRecipe, DatasetNotFound
+from resight.model import Embedded
 from resight.search.features import Features, save_features, side
 from toy_people import ToyCounts, write_market
 
@@ -26,8 +27,8 @@ def colours(paths: list[Path]) -> np.ndarray:
 
 
 class ColourModel:
-    def embed(self, paths, *, told=None, **_):
-        return colours(list(paths))
+    def embed_files(self, paths, *, told=None, **_):
+        return Embedded(colours(list(paths)))
 
 
 @pytest.fixture(scope="module")

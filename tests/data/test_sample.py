@@ -77,7 +77,7 @@ def test_a_kill_in_the_middle_leaves_nothing_that_is_taken_for_the_sample(archiv
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sample, "_link", killed)
+        patch.setattr(sample, "link", killed)
         with pytest.raises(KeyboardInterrupt):
             sample_folder(archive, sha256(archive))
     assert list(cache.iterdir()) == []
