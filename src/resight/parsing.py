@@ -192,6 +192,15 @@ def find_parser(name: str | Path) -> Path:
     raise UnknownName("parser, run folder or weights file", str(name), shipped)
 
 
+def is_parser(path: Path) -> bool:
+    """Whether a weights file says that it holds a parser; False for anything else."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as opened:
+            return FACTS in (opened.metadata() or {})
+    except safetensors.SafetensorError:
+        return False
+
+
 def load_parser(
     name: str | Path = DEFAULT_PARSER, *, device: str | torch.device = "cpu", size: tuple[int, int] | None = None
 ) -> ParserModel:

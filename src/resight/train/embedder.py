@@ -118,7 +118,9 @@ def load_backbone(backbone: nn.Module, name: str | Path) -> None:
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)
         )
-        inside = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
+        inside = {
+            name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")
+        }
         heads = ("fc.", "classifier.")
         bare = {name: value for name, value in state.items() if not name.startswith(heads)}
         backbone.load_state_dict({name: value.float() for name, value in (inside or bare).items()})
