@@ -29,8 +29,8 @@ AIM = 3.0
 def build(network: str) -> Any:
     """OSNet, or an embedder on EfficientNet-Lite0, untrained, as it is used after training."""
     import torch
-
     from osnet import OSNet
+
     from resight.model import build_embedder
 
     torch.manual_seed(0)

@@ -1,7 +1,7 @@
 """OSNet x1.0 from its paper, for timing alone: what one-pass's speed is compared with.
 
-Source: Zhou et al., "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019, arXiv:1905.00953: table 1 and
-figures 3 and 4. It gives 2.2 M parameters and 978.9 M multiply-adds at 256 × 128 (tests/test_one_pass_speed.py).
+Source: Zhou et al., "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019, arXiv:1905.00953: table 1
+and figures 3 and 4. It gives 2.2 M parameters and 978.9 M multiply-adds at 256 × 128 (tests/test_one_pass_speed.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Train the rows of the leaderboard on any rented GPU: pack here, train there in short steps, bring small files home.
 
     python scripts/gpu_rows.py pack ~/market1501 --parser runs/parser --objects ~/occluders --out rows.tar
-    tar xf rows.tar && cd rows && pip install -e ".[imagenet]"                                   # on the rented machine
+    tar xf rows.tar && cd rows && pip install -e ".[imagenet]"                             # on the rented machine
     python scripts/gpu_rows.py train . --out home --minutes 10                                   # again until it exits 0
     python scripts/gpu_rows.py join home/baseline-1 runs/baseline-1                              # here
 

@@ -25,8 +25,9 @@ class Embed(SetOptions):
     """Embed the query and gallery pictures of a data set, or all pictures of a plain folder, into one features file.
 
     A data set gives the arrays query_features, query_persons, query_cameras, query_files and the same with gallery_;
-    a plain folder gives features and files. A model that knows parts adds parts and visible. File names are relative to the data set's folder. A camera that is not
-    known is written as -1. Junk pictures (person -1) are embedded too: scoring leaves them out, re-ranking keeps them.
+    a plain folder gives features and files. A model that knows parts adds parts and visible. File names are relative to
+    the data set's folder. A camera that is not known is written as -1. Junk pictures (person -1) are embedded too:
+    scoring leaves them out, re-ranking keeps them.
     """
 
     dataset: str

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
+from resight.data.images import read_picture, real_file, resize
 from resight.data.label_sets import LIP20, find_labels
 from resight.data.labels import read_map
-from resight.data.images import read_picture, real_file, resize
 from resight.data.part_maps import CHUNK, PartMapsWriter, PartStamp, as_levels
 from resight.data.reid_sets import plain_pictures
 from resight.errors import BadPicture, BadRecipe, DatasetNotFound
