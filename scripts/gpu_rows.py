@@ -1,9 +1,9 @@
 """Train the rows of the leaderboard on any rented GPU: pack here, train there in short steps, bring small files home.
 
     python scripts/gpu_rows.py pack ~/market1501 --parser runs/parser --objects ~/occluders --out rows.tar
-    tar xf rows.tar && cd rows && pip install -e ".[imagenet]"                             # on the rented machine
-    python scripts/gpu_rows.py train . --out home --minutes 10                                   # again until it exits 0
-    python scripts/gpu_rows.py join home/baseline-1 runs/baseline-1                              # here
+    tar xf rows.tar && cd rows && pip install -e ".[imagenet]"           # on the rented machine
+    python scripts/gpu_rows.py train . --out home --minutes 10           # again until it exits 0
+    python scripts/gpu_rows.py join home/baseline-1 runs/baseline-1      # here
 
 The pack holds code, the training persons' pictures and keypoints (no query, no gallery), a parser, training objects: at
 most 60 MiB. A step ends in time: exit code 0 when every row is done, 3 when there is more to do, 1 when a row failed.
