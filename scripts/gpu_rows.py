@@ -29,14 +29,19 @@ from typing import Any, Final
 
 import numpy as np
 
+from resight.config import load_toml, to_toml
+from resight.evaluate.leaderboard import LIGHT, SEEDS, SMALL
+from resight.model import load_model, save_model
+from resight.train.recipe import OF_THE_METHOD, EmbedderRecipe
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 LARGEST_PACK = 60 * 2**20
 LARGEST_FILE = 15 * 2**20
 PERSONS = 100
-SEEDS = (1, 2, 3)
-LIGHT, SMALL, LARGE = "efficientnet-lite0", "mscan", "resnet50"
+LARGE = "resnet50"
 MARGIN_S = 45.0
 """Kept at a step's end for saving and copying."""
+PACKED = ("src/", "scripts/", "pyproject.toml", "README.md", "LICENSE")
 DATA, PARSER, OBJECTS = "data", "parser.safetensors", "objects"
 KEPT: Final = ("config.toml", "run.json", "log.jsonl", "validation.jsonl")
 
@@ -93,11 +98,7 @@ JOBS: Final = (
 def pack(data: Path, out: Path, *, parser: Path | None, objects: Path | None) -> int:
     """Write the archive; returns its bytes. Exits where it is larger than a pack may be."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
-    code = [
-        name
-        for name in names.split("\0")
-        if name.startswith(("src/", "scripts/", "pyproject.toml", "README.md", "LICENSE")) and "/sample/" not in name
-    ]
+    code = [name for name in names.split("\0") if name.startswith(PACKED) and "/sample/" not in name]
     pictures = sorted((data / "bounding_box_train").glob("*.jpg"))
     if not pictures:
         sys.exit(f"{data} holds no bounding_box_train/*.jpg: pass Market-1501's folder.")
@@ -163,8 +164,7 @@ def join(folder: Path, target: Path) -> None:
         whole = path.with_suffix("") if path.suffix[1:].isdigit() else path
         to = target / whole.relative_to(folder)
         to.parent.mkdir(parents=True, exist_ok=True)
-        first = whole == path or path.suffix == ".00"
-        with path.open("rb") as file, to.open("wb" if first else "ab") as out:
+        with path.open("rb") as file, to.open("ab" if whole != path and path.suffix != ".00" else "wb") as out:
             shutil.copyfileobj(file, out)
 
 
@@ -187,9 +187,6 @@ def missing(job: Job, root: Path, resnet50: Path | None) -> str:
 
 def write_recipe(job: Job, folder: Path, resnet50: Path | None) -> Path:
     """The row's recipe as a file; an unknown key or name is an error here, before anything is trained."""
-    from resight.config import load_toml, to_toml
-    from resight.train.recipe import OF_THE_METHOD, EmbedderRecipe
-
     recipe = load_toml(EmbedderRecipe, job.recipe, job.changes)
     if job.backbone == LARGE:
         common, own = load_toml(EmbedderRecipe, "baseline-lite"), {*OF_THE_METHOD, "backbone", "covering"}
@@ -218,11 +215,8 @@ def run_until(words: list[str], end: float) -> int | None:
 
 def bring_home(run: Path, home: Path) -> None:
     """Half-precision weights and JSON of a finished run; of an unfinished one its exact state too."""
-    from resight.model import load_model, save_model
-
-    for name in KEPT:
-        if (run / name).exists():
-            split(run / name, home / name)
+    for path in (run / name for name in KEPT if (run / name).exists()):
+        split(path, home / path.name)
     if (run / "model.safetensors").exists():
         model = load_model(run)
         half = run / "half.safetensors"
@@ -288,12 +282,11 @@ def main() -> int:
     if options.step == "join":
         join(options.folder, options.target)
         return 0
-    chosen = [job for job in JOBS if job.name in options.rows]
-    for job in chosen:
-        if why := missing(job, options.root, options.resnet50):
+    rows = [(job, missing(job, options.root, options.resnet50)) for job in JOBS if job.name in options.rows]
+    for job, why in rows:
+        if why:
             print(f"{job.name}: left out, {why}", file=sys.stderr)
-    able = [job for job in chosen if not missing(job, options.root, options.resnet50)]
-    todo = [(job, seed) for seed in options.seeds for job in able]
+    todo = [(job, seed) for seed in options.seeds for job, why in rows if not why]
     if options.dry_run:
         for job, seed in todo:
             recipe = write_recipe(job, options.root / "recipes", options.resnet50)

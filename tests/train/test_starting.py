@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from resight.errors import BadRecipe, BadWeights
 from resight.model import build_embedder, save_model
 from resight.parsing import load_parser
 from resight.train import embedder
+from resight.train.pictures import TrainingSet
 from resight.train.recipe import EmbedderRecipe, recipe_hash
 from small_parser import untrained
 
@@ -73,8 +75,7 @@ def test_a_name_that_nothing_has_is_answered_with_what_may_stand_there() -> None
 
 
 def test_held_out_persons_are_not_scored_by_weights_that_know_them(tmp_path: Path) -> None:
-    from test_objectives import silent, toy_set
-
+    pictures, classes = np.zeros((16, 64, 32, 3), np.uint8), np.repeat(np.arange(8), 2)
     recipe = replace(RECIPE, backbone_weights="baseline-lite", validation_persons=2, persons=4, pictures=2)
     with pytest.raises(BadRecipe, match="learned from all training persons"):
-        embedder.Run(tmp_path, recipe, toy_set(maps=False), watch=silent)
+        embedder.Run(tmp_path, recipe, TrainingSet(pictures, classes, "toy"), watch=lambda *_: None)
