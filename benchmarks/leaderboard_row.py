@@ -5,7 +5,8 @@
 
 On held-out training persons (the default; the run must not have learned from them) or, with --protocol market1501, once
 on the official test split, which is logged as in market1501.py. Clean queries, same and other view, and every share of
-the occlusion benchmark are scored by intervals over persons; what is not given is not measured.
+the occlusion benchmark are scored by intervals over persons; what is not given is not measured. A model that looks at
+part maps needs `--parts`, and `--occluded-parts DIR` with DIR/occluded-40 … by `resight parts` of each occluded set.
 """
 
 from __future__ import annotations
@@ -42,15 +43,15 @@ PERSONS = 100
 SEED = 0
 
 
-def features_of(model: Any, data: Path, protocol: str) -> tuple[Features, float]:
+def features_of(model: Any, data: Path, protocol: str, parts: Path | None) -> tuple[Features, float]:
     """Embed the protocol's queries and gallery; also pictures a second."""
     started = time.monotonic()
     reid_set = find_set(data)
     if protocol == "market1501":
-        features = embed_set(reid_set, model)
+        features = embed_set(reid_set, model, parts=parts)
     else:
         _, held_out = split_persons(list(reid_set.crops("train")), PERSONS)
-        features = embed_sides(*query_per_camera(held_out), model, root=reid_set.root)
+        features = embed_sides(*query_per_camera(held_out), model, root=reid_set.root, parts=parts)
     count = len(features.query.features) + len(features.gallery.features)
     return features, count / (time.monotonic() - started)
 
@@ -65,6 +66,8 @@ def main() -> None:
     parser.add_argument("--backbone", default=LIGHT)
     parser.add_argument("--protocol", choices=("validation", "market1501"), default="validation")
     parser.add_argument("--distance", choices=("global", "parts", "both"))
+    parser.add_argument("--parts", type=Path, help="part maps of the data, for a model that looks at them")
+    parser.add_argument("--occluded-parts", type=Path, help="folder of part maps by the names of the occluded sets")
     parser.add_argument("--keypoints", type=Path)
     parser.add_argument("--occluded", type=Path, help="made by `resight occlude` for the same protocol")
     parser.add_argument("--differs", default="", help="in what the recipe differs, where its hash does")
@@ -81,7 +84,7 @@ def main() -> None:
     if options.protocol == "market1501":
         refuse_twice(digest, options.again)
     model = load_model(options.run)
-    features, speed = features_of(model, options.data, options.protocol)
+    features, speed = features_of(model, options.data, options.protocol, options.parts)
     features = choose_distance(features, options.distance)
     clean = score_features(features)
     found = {"clean": clean}
@@ -90,10 +93,12 @@ def main() -> None:
         found |= {"same-view": views.same, "other-view": views.other}
     if options.occluded:
         names = [name for name in grades(options.occluded) if name.startswith("occluded") and name != CLEAN]
-        found |= scores_of(options.occluded, names, str(options.run), options.distance)
+        found |= scores_of(options.occluded, names, str(options.run), options.distance, options.occluded_parts)
     found = {name: scores for name, scores in found.items() if scores.answered}
     size = model.settings.height, model.settings.width
-    cost = cost_of(model.network, torch.zeros(1, 3, *size, device=model.device))
+    looked_at = [torch.zeros(1, 3, *size, device=model.device)]
+    looked_at += [torch.full((1, 20, 32, 16), 1 / 20, device=model.device)] if model.needs_maps else []
+    cost = cost_of(model.network, *looked_at)
     around = surroundings()
     machine: Any = facts["machine"]
     entry = Entry(

@@ -42,19 +42,22 @@ def grades(folder: Path) -> list[str]:
     return sorted(found, key=lambda name: (name != CLEAN, name))
 
 
-def scores_of(folder: Path, names: Sequence[str], model_name: str | None, distance: Any) -> dict[str, RankingScores]:
-    """Score every set with one model."""
+def scores_of(
+    folder: Path, names: Sequence[str], model_name: str | None, distance: Any, parts: Path | None = None
+) -> dict[str, RankingScores]:
+    """Score every set with one model; `parts` holds a folder of part maps for each, by its name."""
     model = open_model(model_name)
     gallery = None
     found = {}
     for name in names:
         reid_set = find_set(folder / name)
         query = list(reid_set.crops("query"))
+        maps: dict[str, Any] = {"parts": parts / name if parts else None, "names_from": reid_set.root}
         if gallery is None:
-            gallery = embed_sides(query, list(reid_set.crops("gallery")), model)
+            gallery = embed_sides(query, list(reid_set.crops("gallery")), model, **maps)
             features = gallery
         else:
-            asked = embed_sides(query, query[:1], model)
+            asked = embed_sides(query, query[:1], model, **maps)
             features = replace(gallery, query=asked.query)
         found[name] = score_features(choose_distance(features, distance))
     return found

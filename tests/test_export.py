@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from resight import export
 from resight.errors import BadWeights, MissingExtra
+from resight.model import Model, ModelSettings, build_embedder
 from resight.parsing import load_parser
 from small_parser import untrained
 
@@ -32,6 +34,30 @@ def test_a_file_takes_grey_levels_of_any_batch_and_says_what_was_checked(tmp_pat
     for number, one in enumerate(model.parse(list(pictures))):
         assert np.allclose(probabilities[number], one.probabilities, atol=1e-4)
         assert sure[number] == pytest.approx(one.sure, abs=1e-4)
+
+
+MAPPED = ("spreid",)
+
+
+@pytest.mark.parametrize("name", ["one-pass", "visible-parts", "spreid"])
+def test_an_embedder_becomes_a_file_of_any_batch_that_says_what_it_was_checked_for(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    settings = ModelSettings(
+        embedder=name, backbone="efficientnet-lite0", pooling="gem", last_stride=1, height=64, width=32
+    )
+    network = build_embedder(name, classes=0, backbone=settings.backbone, pooling="gem", last_stride=1).eval()
+    model, path = Model(network, settings, torch.device("cpu")), tmp_path / "m.onnx"
+    found = export.export_embedder(model, path)
+    assert set(found) == {"1", "2", "17"}
+    made = onnx.load(path)
+    facts = {entry.key: entry.value for entry in made.metadata_props}
+    assert json.loads(facts["resight"])["embedder"] == name
+    assert json.loads(facts["parity"]) == found
+    outputs = {output.name for output in made.graph.output}
+    assert "features" in outputs
+    assert ({"parts", "visible"} <= outputs) == (name in ("one-pass", "visible-parts"))
+    assert ({"probabilities", "sure", "second"} <= outputs) == (name == "one-pass")
+    assert [one.name for one in made.graph.input] == (["pictures", "maps"] if name in MAPPED else ["pictures"])
 
 
 def test_a_file_whose_answers_differ_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
-"""Write a parser as an ONNX file for any batch size, kept only if ONNX Runtime answers as PyTorch does.
+"""Write a parser or an embedder as an ONNX file for any batch size, kept only if ONNX Runtime answers as PyTorch does.
 
 The file takes grey levels as they are (`pictures`, B H W 3 uint8 at the model's size), so that nothing about
-normalisation has to be known, and gives `probabilities` B K h w, and where the parser says them `sure` B and `second`
-B 1 h w (probability of a pixel being another person's). Its metadata hold the settings and what the check found.
+normalisation has to be known. A parser gives `probabilities` B K h w, and where it says them `sure` B and `second`
+B 1 h w (probability of a pixel being another person's); an embedder `features` B D, and where it says them `parts`
+B P F, `visible` B P and what a parser gives. The metadata hold the settings and what the check found.
 Needs the extra `onnx`. Proof: tests/test_export.py.
 """
 
@@ -13,7 +14,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
@@ -25,20 +26,28 @@ from torch import Tensor, nn
 
 from resight.data.augment import normalise
 from resight.data.files import write_beside
+from resight.data.label_sets import LIP20
 from resight.errors import BadWeights, MissingExtra
+from resight.model import Model
+from resight.nn.embeddings import Embeddings
 from resight.parsing import FACTS, ParserModel, weights_print
 
 BATCHES: Final = (1, 2, 17)
 """Batch sizes that are compared; the export itself sees another one."""
 TOLERANCE: Final = 1e-4
-"""Largest difference of a probability that is accepted."""
+"""Largest difference that is accepted."""
 OPSET: Final = 18
+MAPS: Final = (32, 16)
+"""Height and width of the part maps of an exported embedder that needs them."""
+Shown = Callable[[int], tuple[Tensor, ...]]
+"""A count of pictures -> what the network takes for so many."""
 
 
-class _FromGreyLevels(nn.Module):
+class _Parses(nn.Module):
     def __init__(self, network: nn.Module, *, lite: bool) -> None:
         super().__init__()
         self.network, self.lite = network, lite
+        self.names = ("probabilities", "sure", "second") if lite else ("probabilities",)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         found = self.network(normalise(pictures))
@@ -46,42 +55,88 @@ class _FromGreyLevels(nn.Module):
         return (probabilities, found.sure, found.second.sigmoid()) if self.lite else (probabilities,)
 
 
+class _Embeds(nn.Module):
+    """One look at each picture: the mean with its mirror, which `Model.embed` takes, is the caller's."""
+
+    def __init__(self, network: nn.Module, *, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network, self.names = network, names
+
+    def forward(self, pictures: Tensor, maps: Tensor | None = None) -> tuple[Tensor, ...]:
+        images = normalise(pictures)
+        return tuple(said(self.network(images) if maps is None else self.network(images, maps)).values())
+
+
+def said(found: Embeddings) -> dict[str, Tensor]:
+    """What an embedder says of a batch, by the names of an ONNX file's outputs."""
+    outputs = {"features": found.matching, "parts": found.parts, "visible": found.visible}
+    if found.parsing is not None:
+        second = found.parsing.second
+        outputs |= {"probabilities": found.parsing.logits.softmax(1), "sure": found.parsing.sure}
+        outputs["second"] = None if second is None else second.sigmoid()
+    return {name: value for name, value in outputs.items() if value is not None}
+
+
 def export_parser(model: ParserModel, path: Path) -> dict[str, float]:
     """Write the file; returns the largest difference found at each batch size.
 
     Raises MissingExtra without the packages, BadWeights, writing nothing, when the answers differ.
     """
+    wrapped = _Parses(model.network.cpu().float(), lite=model.settings.parser == "lite").eval()
+    facts = {
+        FACTS: json.dumps(asdict(model.settings)),
+        "weights": weights_print(model),
+        "classes": json.dumps(list(model.labels.classes)),
+    }
+    return _export(wrapped, path, lambda count: (_pictures(count, model.size),), ("pictures",), facts)
+
+
+def export_embedder(model: Model, path: Path) -> dict[str, float]:
+    """As `export_parser`, for an embedder; one that needs part maps takes them as `maps`, B 20 32 16 float32."""
+    size = model.settings.height, model.settings.width
+    network = model.network.cpu().float().eval()
+
+    def shown(count: int) -> tuple[Tensor, ...]:
+        pictures = _pictures(count, size)
+        return (pictures, _maps(count)) if model.needs_maps else (pictures,)
+
+    pictures, *maps = shown(2)
+    with torch.no_grad():
+        names = tuple(said(network(normalise(pictures), *maps)))
+    facts = {
+        "resight": json.dumps(asdict(model.settings)),
+        "compared by": "cosine of `features`; mean with the mirrored picture's for the accuracy of `resight embed`",
+    }
+    inputs = ("pictures", "maps") if model.needs_maps else ("pictures",)
+    return _export(_Embeds(network, names=names).eval(), path, shown, inputs, facts)
+
+
+def _export(
+    wrapped: _Parses | _Embeds, path: Path, shown: Shown, inputs: tuple[str, ...], facts: dict[str, str]
+) -> dict[str, float]:
+    """Export, compare at each of `BATCHES`, write with `facts` and what was found as metadata."""
     onnx, runtime = _packages()
-    lite = model.settings.parser == "lite"
-    wrapped = _FromGreyLevels(model.network.cpu().float(), lite=lite).eval()
-    shown = _pictures(3, model)
-    names = ["probabilities", "sure", "second"] if lite else ["probabilities"]
+    batch = torch.export.Dim("batch", min=1, max=4096)
     with _quiet():
         program = torch.onnx.export(
             wrapped,
-            (shown,),
-            input_names=["pictures"],
-            output_names=names,
-            dynamic_shapes={"pictures": {0: torch.export.Dim("batch", min=1, max=4096)}},
+            shown(3),
+            input_names=list(inputs),
+            output_names=list(wrapped.names),
+            dynamic_shapes={name: {0: batch} for name in inputs},
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
         )
     made: Any = program.model_proto  # type: ignore[union-attr]
-    found = _differences(made.SerializeToString(), wrapped, model, runtime)
+    found = _differences(made.SerializeToString(), wrapped, shown, inputs, runtime)
     worst = max(found.values())
     if not worst <= TOLERANCE:
         raise BadWeights(
             f"ONNX Runtime answers up to {worst:.2g} away from PyTorch (at most {TOLERANCE:g} is accepted), "
             f"so {path} was not written. Export with another version of onnx or onnxruntime."
         )
-    facts = {
-        FACTS: json.dumps(asdict(model.settings)),
-        "weights": weights_print(model),
-        "parity": json.dumps(found),
-        "classes": json.dumps(list(model.labels.classes)),
-    }
-    for key, value in facts.items():
+    for key, value in {**facts, "parity": json.dumps(found)}.items():
         made.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(made)
     with write_beside(path) as partial:
@@ -97,25 +152,40 @@ def _packages() -> tuple[Any, Any]:
         raise MissingExtra(f"Exporting needs the package {error.name}", extra="onnx") from error
 
 
-def _pictures(count: int, model: ParserModel) -> Tensor:
+def _pictures(count: int, size: tuple[int, int]) -> Tensor:
     rng = np.random.default_rng(count)
-    return torch.from_numpy(rng.integers(0, 256, (count, *model.size, 3), dtype=np.uint8))
+    return torch.from_numpy(rng.integers(0, 256, (count, *size, 3), dtype=np.uint8))
 
 
-def _differences(file: bytes, wrapped: nn.Module, model: ParserModel, runtime: Any) -> dict[str, float]:
-    """Largest difference of any output at each batch size, by the batch size."""
+def _maps(count: int) -> Tensor:
+    """Part maps of nobody in particular."""
+    rng = np.random.default_rng(count)
+    maps = rng.dirichlet(np.full(len(LIP20.classes), 0.3), (count, *MAPS))
+    return torch.from_numpy(np.ascontiguousarray(maps.transpose(0, 3, 1, 2), dtype=np.float32))
+
+
+def _differences(
+    file: bytes, wrapped: nn.Module, shown: Shown, inputs: tuple[str, ...], runtime: Any
+) -> dict[str, float]:
+    """Largest difference of any output at each batch size, by the batch size.
+
+    In shares of the output's largest value where that is above 1: features have no scale of their own.
+    """
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     found = {}
     for count in BATCHES:
-        pictures = _pictures(count, model)
+        given = shown(count)
         with torch.inference_mode():
-            wanted = [output.numpy() for output in wrapped(pictures)]
-        answers = session.run(None, {"pictures": pictures.numpy()})
+            wanted = [output.numpy() for output in wrapped(*given)]
+        answers = session.run(None, {name: value.numpy() for name, value in zip(inputs, given, strict=True)})
         same = all(one.shape == other.shape for one, other in zip(answers, wanted, strict=True))
         pairs = zip(answers, wanted, strict=True)
-        found[str(count)] = max(float(np.abs(one - other).max()) for one, other in pairs) if same else float("inf")
+        apart = (
+            [float(np.abs(one - other).max() / max(1.0, np.abs(other).max())) for one, other in pairs] if same else []
+        )
+        found[str(count)] = max(apart, default=float("inf"))
     return found
 
 

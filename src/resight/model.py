@@ -146,7 +146,7 @@ class Model:
         if self.needs_maps and maps is None:
             raise BadFeatures(
                 f"A {self.settings.embedder} needs part maps beside the pictures. Make them with `resight parts` and "
-                "name their folder."
+                "name their folder: `resight embed --parts`; its features file is what `evaluate` and `diagnose` take."
             )
         batch = torch.from_numpy(np.stack(tuple(pictures))).to(self.device)
         images = normalise(batch).contiguous(memory_format=torch.channels_last)

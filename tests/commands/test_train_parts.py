@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from resight.cli import main
-from resight.data.part_maps import PartMapsWriter, PartStamp
+from resight.data.part_maps import PartMapsWriter, PartStamp, read_stamp
 from resight.search.features import load_features
 from toy_people import ToyCounts, write_market
 
@@ -90,3 +90,45 @@ def test_a_recipe_that_needs_what_is_not_given_says_which_option_brings_it(
     assert "--parts" in capsys.readouterr().err
     assert train(people, recipe(tmp_path, "baseline", "[covering]\npaste = 0.5\n"), tmp_path / "b") == 2
     assert "--occluders" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["spreid", "one-pass"])
+def test_a_plain_folder_is_embedded_with_maps_where_they_are_looked_at(
+    name: str, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """one-pass needs no maps any more, and says parts and visibility of every picture."""
+    maps, run, out = write_maps(people, tmp_path / "parts"), tmp_path / "run", tmp_path / "f.npz"
+    assert train(people, recipe(tmp_path, name), run, "--parts", str(maps)) == 0
+    plain = people / "query"
+    embed = ["embed", str(plain), "--model", str(run), "--out", str(out)]
+    if name == "spreid":
+        assert main(embed) == 2
+        assert "needs part maps beside the pictures" in capsys.readouterr().err
+        assert main([*embed, "--parts", str(maps)]) == 2
+        assert "have no part map" in capsys.readouterr().err
+        kept = PartMapsWriter(tmp_path / "plain", STAMP)
+        names = sorted(path.name for path in plain.iterdir())
+        ones, count = np.ones(len(names), np.float32), len(names)
+        kept.add(
+            names, np.full((count, 20, 16, 8), 12, np.uint8), ones, ones, [(plain / n).stat().st_size for n in names]
+        )
+        assert main([*embed, "--parts", str(tmp_path / "plain")]) == 0
+    else:
+        assert main(embed) == 0
+    with np.load(out) as found:
+        assert ("parts" in found.files and found["visible"].shape == (len(found["files"]), 6)) == (name == "one-pass")
+
+
+def test_parts_of_truth_train_and_evaluate_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rendered set: its own label maps, a tiny one-pass from them, and a score."""
+    monkeypatch.setenv("RESIGHT_CACHE", str(tmp_path / "cache"))
+    maps, run = tmp_path / "parts", tmp_path / "run"
+    assert main(["parts", "sample", "--truth", "--out", str(maps), "--height", "16", "--width", "8"]) == 0
+    stamp = read_stamp(maps)
+    assert (stamp.parser, stamp.labels, stamp.classes) == ("truth", "lip20", 20)
+    chosen = recipe(tmp_path, "one-pass")
+    assert (
+        main(["train", "embedder", "--recipe", chosen, "--data", "sample", "--out", str(run), "--parts", str(maps)])
+        == 0
+    )
+    assert main(["evaluate", "sample", "--model", str(run), "--resamples", "100"]) == 0

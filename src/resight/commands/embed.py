@@ -25,8 +25,9 @@ class Embed(SetOptions):
     """Embed the query and gallery pictures of a data set, or all pictures of a plain folder, into one features file.
 
     A data set gives the arrays query_features, query_persons, query_cameras, query_files and the same with gallery_;
-    a plain folder gives features and files. File names are relative to the data set's folder. A camera that is not
-    known is written as -1. Junk pictures (person -1) are embedded too: scoring leaves them out, re-ranking keeps them.
+    a plain folder gives features and files. A model that knows parts adds parts and visible. File names are relative to
+    the data set's folder. A camera that is not known is written as -1. Junk pictures (person -1) are embedded too:
+    scoring leaves them out, re-ranking keeps them.
     """
 
     dataset: str
@@ -111,8 +112,9 @@ def _maps(
         return None
     from resight.data.part_maps import load_part_maps
 
-    loaded = load_part_maps(parts, paths, root=root, labels="lip20", weights=model.settings.parser or None)
-    rows = {path: row for row, path in enumerate(paths)}
+    unlike = list(dict.fromkeys(paths))
+    loaded = load_part_maps(parts, unlike, root=root, labels="lip20", weights=model.settings.parser or None)
+    rows = {path: row for row, path in enumerate(unlike)}
     return lambda some: np.asarray(loaded.maps[[rows[path] for path in some]], np.float32) / 255
 
 
@@ -136,9 +138,10 @@ def _side(
 
 
 def _embed_plain(config: Embed, pictures: list[Path]) -> None:
-    model = open_model(config.model)
+    model, root = open_model(config.model), Path(config.dataset)
+    maps = _maps(config.parts, pictures, root, model)
     with bar("embedding", total=len(pictures)) as told:
-        rows = model.embed(pictures, told=told)
-    root = Path(config.dataset)
+        found = model.embed_files(pictures, told=told, maps=maps)
     names = np.array([path.relative_to(root).as_posix() for path in pictures])
-    save_plain_features(config.out, rows, names)
+    parts = {} if found.parts is None or found.visible is None else {"parts": found.parts, "visible": found.visible}
+    save_plain_features(config.out, found.features, names, **parts)

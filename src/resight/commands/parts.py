@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.images import read_picture, real_file, resize
+from resight.data.label_sets import LIP20, find_labels
+from resight.data.labels import read_map
 from resight.data.part_maps import CHUNK, PartMapsWriter, PartStamp, as_levels
 from resight.data.reid_sets import plain_pictures
 from resight.errors import BadPicture, BadRecipe, DatasetNotFound
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
     from resight.parsing import Parsed, ParserModel
 
 READERS: Final = 3
+TRUTH: Final = "truth"
+"""Who made the maps of a set whose labels are known."""
+Found = tuple[Path, NDArray[np.uint8], float, float]
+"""File, map, quality and share of a second person of one picture."""
+Source = Callable[..., Iterator[Found]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +51,8 @@ class Parts(SetOptions):
     """Folder for the maps; made when new."""
     model: str | None = None
     """A shipped parser, a run folder or a weights file; left out, parser-lite."""
+    truth: bool = False
+    """Of a rendered set (`resight people`, `sample`): its own label maps instead of a parser's."""
     labels: str = "lip20"
     """Label set of the maps (lip20, parts7, parts8): probabilities of grouped classes are summed."""
     height: int = 32
@@ -61,7 +71,6 @@ def parts(config: Parts) -> int:
     """Write the maps; says on stderr what was done; exit code 1 when files were left out."""
     import torch
 
-    from resight.data.label_sets import find_labels
     from resight.data.regrouping import find_regrouping
     from resight.parsing import DEFAULT_PARSER, load_parser
     from resight.train.resources import torch_threads
@@ -69,24 +78,34 @@ def parts(config: Parts) -> int:
     if not (1 <= config.batch <= CHUNK and 4 <= config.height <= 256 and 4 <= config.width <= 256):
         raise BadRecipe(f"--batch must be 1 to {CHUNK}, --height and --width 4 to 256.")
     root, files = _files(config)
-    model = load_parser(config.model or DEFAULT_PARSER, device="cuda" if torch.cuda.is_available() else "cpu")
-    regrouping = find_regrouping(model.labels, find_labels(config.labels))
-    writer = PartMapsWriter(config.out, stamp_of(model, regrouping, (config.height, config.width), flip=config.flip))
+    size = config.height, config.width
+    if config.truth:
+        if config.model or config.flip:
+            raise BadRecipe("--truth takes the set's own label maps: leave --model and --flip out.")
+        regrouping = find_regrouping(LIP20, find_labels(config.labels))
+        stamp = PartStamp(parser=TRUTH, weights=TRUTH, height=size[0], width=size[1], **_labels_of(regrouping))
+        source: Source = partial(_labelled, truth=_truth(root), regrouping=regrouping, size=size)
+    else:
+        model = load_parser(config.model or DEFAULT_PARSER, device="cuda" if torch.cuda.is_available() else "cpu")
+        regrouping = find_regrouping(model.labels, find_labels(config.labels))
+        stamp = stamp_of(model, regrouping, size, flip=config.flip)
+        source = partial(_parse, model=model, regrouping=regrouping, config=config)
+    writer = PartMapsWriter(config.out, stamp)
     todo = [file for file in files if file.relative_to(root).as_posix() not in writer.done]
     problems: list[str] = []
     with torch_threads(config.threads), bar("part maps", total=len(files)) as told:
         told(len(files) - len(todo), total=len(files))
         for start in range(0, len(todo), CHUNK):
             chunk = todo[start : start + CHUNK]
-            found = list(_parse(chunk, model, regrouping, config, problems))
+            found = list(source(chunk, problems=problems))
             told(len(chunk), pictures=len(chunk))
             if found:
                 _write(writer, root, found)
     for problem in problems:
         print(f"resight: {problem}", file=sys.stderr)
-    size = sum(path.stat().st_size for path in config.out.glob("maps-*.npz"))
+    written = sum(path.stat().st_size for path in config.out.glob("maps-*.npz"))
     left = f" {len(problems)} could not be read and were left out." if problems else ""
-    print(f"{config.out}: maps of {len(writer.done):,} pictures, {size / 2**20:.1f} MiB.{left}", file=sys.stderr)
+    print(f"{config.out}: maps of {len(writer.done):,} pictures, {written / 2**20:.1f} MiB.{left}", file=sys.stderr)
     return 1 if problems else 0
 
 
@@ -94,16 +113,49 @@ def stamp_of(model: ParserModel, regrouping: Regrouping, size: tuple[int, int], 
     """What decides the maps of a parser."""
     from resight.parsing import weights_print
 
-    settings, labels = model.settings, regrouping.target
+    settings = model.settings
     seen = f"{settings.parser} at {settings.height}x{settings.width}{', mirrored too' if flip else ''}"
     return PartStamp(
         parser=seen,
         weights=weights_print(model),
-        labels=labels.name,
-        classes=len(labels.classes),
         height=size[0],
         width=size[1],
+        **_labels_of(regrouping),
     )
+
+
+def _labels_of(regrouping: Regrouping) -> dict[str, Any]:
+    return {"labels": regrouping.target.name, "classes": len(regrouping.target.classes)}
+
+
+def _truth(root: Path) -> dict[str, Path]:
+    """Label maps that a rendered set holds, by its pictures' names. Raises DatasetNotFound where there are none."""
+    found = {path.stem: path for path in sorted(root.glob("lip/*_segmentations/*.png"))}
+    if not found:
+        raise DatasetNotFound(f"{root} holds no label maps (lip/*_segmentations/*.png): leave --truth out to parse it.")
+    return found
+
+
+def _labelled(
+    files: Sequence[Path],
+    *,
+    truth: Mapping[str, Path],
+    regrouping: Regrouping,
+    size: tuple[int, int],
+    problems: list[str],
+) -> Iterator[Found]:
+    """Maps of pictures whose labels are known: the share of each class in a cell; what is ignored is no class's."""
+    import torch
+    import torch.nn.functional as F
+
+    table, classes = regrouping.table(), np.arange(len(regrouping.target.classes))
+    for file in files:
+        if file.stem not in truth:
+            problems.append(f"{file} has no label map in lip/.")
+            continue
+        labels = table[read_map(truth[file.stem], regrouping.source, ignored=True)]
+        shares = torch.from_numpy((labels == classes[:, None, None]).astype(np.float32))
+        yield file, as_levels(F.interpolate(shares[None], size, mode="area")[0].numpy()), 1.0, float("nan")
 
 
 def _files(config: Parts) -> tuple[Path, list[Path]]:
@@ -119,8 +171,8 @@ def _files(config: Parts) -> tuple[Path, list[Path]]:
 
 
 def _parse(
-    files: Sequence[Path], model: ParserModel, regrouping: Regrouping, config: Parts, problems: list[str]
-) -> Iterator[tuple[Path, NDArray[np.uint8], float, float]]:
+    files: Sequence[Path], *, model: ParserModel, regrouping: Regrouping, config: Parts, problems: list[str]
+) -> Iterator[Found]:
     """Yield file, map, quality and second share of what can be read; pictures are read one batch ahead."""
     groups = [files[start : start + config.batch] for start in range(0, len(files), config.batch)]
 
@@ -163,7 +215,7 @@ def _quality(parsed: Parsed) -> float:
     return float(parsed.probabilities.max(axis=0).mean()) if np.isnan(parsed.sure) else parsed.sure
 
 
-def _write(writer: PartMapsWriter, root: Path, found: Sequence[tuple[Path, NDArray[np.uint8], float, float]]) -> None:
+def _write(writer: PartMapsWriter, root: Path, found: Sequence[Found]) -> None:
     files, maps, quality, second = zip(*found, strict=True)
     writer.add(
         [file.relative_to(root).as_posix() for file in files],

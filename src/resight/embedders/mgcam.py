@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from resight.embedders.masks import cut_free, mask_of
+from resight.embedders.masks import cut_free, failed, mask_of
 from resight.errors import BadRecipe
 from resight.losses import identity_loss, over_processes
 from resight.losses_parts import pair_loss, region_triplet
@@ -138,7 +138,8 @@ def mgcam_objective(
     """Identity of every stream, background included, siamese pairs, the region triplet and the taught attention.
 
     The paper: weights 0.01, 0.01 and 0.1, margin 10 (its released net pushes to 100). The attention loss is the squared
-    error summed over the map and halved, averaged over the batch, as the released net computes it.
+    error summed over the map and halved, averaged over the batch, as the released net computes it; a crop whose mask
+    failed teaches no attention.
     """
     if found.logits is None:
         raise ValueError("the objective needs logits: build the embedder with classes > 0 and call .train()")
@@ -153,5 +154,6 @@ def mgcam_objective(
     if found.attention is not None and maps is not None:
         high, wide = found.attention.shape[2:]
         wrong = (mask_of(maps, (high, wide)) - found.attention.float()).square()
+        wrong = wrong.masked_fill(failed(maps)[:, None, None, None], 0.0)
         losses["attention"] = attention_weight * wrong.sum((1, 2, 3)).mean() / 2
     return losses

@@ -134,11 +134,11 @@ def one_pass_objective(
         part_triplet_weight=part_triplet_weight,
     )
     size = maps.shape[2], maps.shape[3]
-    logits = F.interpolate(found.parsing.logits.float(), size, mode="bilinear", align_corners=False)
+    logits = F.interpolate(found.parsing.logits.float(), size, mode="area")  # a cell of `maps` is a mean
     losses["maps"] = map_weight * soft_cross_entropy(logits, maps).mean()
     losses["visible"] = visible_weight * visibility_loss(found.visible, seen_share(maps, unhidden)).mean()
     if found.parsing.second is not None:
-        second = F.interpolate(found.parsing.second.float(), size, mode="bilinear", align_corners=False)[:, 0]
+        second = F.interpolate(found.parsing.second.float(), size, mode="area")[:, 0]
         told = others != IGNORE
         wrong = F.binary_cross_entropy_with_logits(second, (others == 1).float(), reduction="none")
         losses["second"] = second_weight * (wrong * told).sum() / told.sum().clamp_min(1)

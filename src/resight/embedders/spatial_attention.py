@@ -8,7 +8,8 @@ Loss: (1 - λ) Σ stripes + λ (Σ sides + mean), λ = 0.2, all cross-entropy.
 Differs: the paper writes global pooling as a *sum*; a true mean after the attention would shrink features by the number
 of places, so the sum is used (an attention-weighted mean). Sums of hundreds of ReLU channels make the softmax almost
 one-hot, so a `temperature` divides them; computed in fp32. Without stripes and sides what remains is the baseline with
-attention instead of pooling, the row to contrast with it. Side heads are dropped after training.
+attention in its pooling (average, the paper's, or generalised mean), the row to contrast with it: equal weights would
+give the baseline. Side heads are dropped after training.
 Proof: tests/embedders/test_spatial_attention.py.
 """
 
@@ -70,7 +71,7 @@ class SpatialAttention(nn.Module):
         self.stripes, self.sides, self.matched = stripes, sides, matched
         self.side_attention, self.backbone_attention, self.temperature = side_attention, backbone_attention, temperature
         channels = self.backbone.channels
-        self.pool = GeM() if pooling == "gem" and not stripes and not backbone_attention else AveragePool()
+        self.pool = GeM() if pooling == "gem" and not stripes else AveragePool()
         self.reduce = nn.Sequential(nn.Linear(channels, 256), nn.ReLU(inplace=True)) if stripes else None
         self.neck = None if stripes else batch_norm_neck(channels)
         self.dropout = nn.Dropout(dropout)
@@ -93,7 +94,8 @@ class SpatialAttention(nn.Module):
     def _rows(self, last: Tensor) -> Tensor:
         """The last map's vectors: one a stripe, or one of the whole crop."""
         if not self.stripes:
-            found = attend(last, temperature=self.temperature) if self.backbone_attention else self.pool(last)
+            weights = attention_weights(last, temperature=self.temperature) if self.backbone_attention else None
+            found: Tensor = self.pool(last, weights)
             return found[:, None]
         if self.backbone_attention:  # the mean over a stripe times the number of places is the paper's sum
             last = last.float() * attention_weights(last, temperature=self.temperature) * last[0, 0].numel()

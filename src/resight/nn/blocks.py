@@ -20,16 +20,23 @@ class GeM(nn.Module):
         self.power = nn.Parameter(torch.tensor(power))
         self.floor = floor
 
-    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C"]:
-        maps = maps.float().clamp_min(self.floor)
-        return maps.pow(self.power).mean((2, 3)).pow(1 / self.power)
+    def forward(
+        self, maps: Float[Tensor, "B C H W"], weights: Float[Tensor, "B 1 H W"] | None = None
+    ) -> Float[Tensor, "B C"]:
+        """Mean over space, or with `weights` (of sum 1 for each crop) the weighted one."""
+        powers = maps.float().clamp_min(self.floor).pow(self.power)
+        mean = powers.mean((2, 3)) if weights is None else (powers * weights).sum((2, 3))
+        return mean.pow(1 / self.power)
 
 
 class AveragePool(nn.Module):
     """Plain mean over space."""
 
-    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C"]:
-        return maps.float().mean((2, 3))
+    def forward(
+        self, maps: Float[Tensor, "B C H W"], weights: Float[Tensor, "B 1 H W"] | None = None
+    ) -> Float[Tensor, "B C"]:
+        """As that of `GeM`."""
+        return maps.float().mean((2, 3)) if weights is None else (maps.float() * weights).sum((2, 3))
 
 
 def batch_norm_neck(width: int) -> nn.BatchNorm1d:

@@ -1,10 +1,9 @@
 """The features file: what an embedder says of the queries and of the gallery, with the facts that protocols need.
 
-Source: the contract of the features file; any program that writes these keys with `numpy.savez` can be scored.
-Keys: query_features N D, query_persons N, query_cameras N, query_files N, the same with gallery_, and `metric`
-("cosine" when missing). The files may be missing. A plain folder gives `features` and `files` alone. A model that
-knows parts adds query_parts N P D and query_visible N P (how visible each part is, 0..1), the same with gallery_, and
-may add `part_share`, the part distance's share of the whole distance, 0..1.
+Any program that writes these keys with `numpy.savez` can be scored: query_features N D, query_persons N, query_cameras
+N, query_files N (may be missing), the same with gallery_, and `metric` ("cosine" when missing). A plain folder gives
+`features` and `files`. A model that knows parts adds query_parts N P D and query_visible N P (how visible each part is,
+0..1), the same with gallery_ or without a side, and may add `part_share`, the part distance's share of the whole, 0..1.
 Proof: tests/search/test_features.py.
 """
 
@@ -51,8 +50,7 @@ class Features:
     """0 compares whole bodies, 1 only the parts that both crops show, between the two blends."""
 
     @property
-    def has_parts(self) -> bool:
-        """Whether both sides tell parts apart."""
+    def has_parts(self) -> bool:  # on both sides
         return self.query.parts is not None and self.gallery.parts is not None
 
 
@@ -124,10 +122,12 @@ def load_plain_features(path: Path | str) -> tuple[NDArray[np.float32], Shaped[n
     return features, files
 
 
-def save_plain_features(path: Path | str, features: NDArray[np.float32], files: Shaped[np.ndarray, " N"]) -> None:
-    """Write the features of a plain folder: features N D and the N file names."""
+def save_plain_features(
+    path: Path | str, features: NDArray[np.float32], files: Shaped[np.ndarray, " N"], **more: NDArray[np.float32]
+) -> None:
+    """Write the features of a plain folder: features N D, the N file names, and `parts` and `visible` if given."""
     _check_values(features, "features", files)
-    _write(Path(path), {"features": features, "files": files})
+    _write(Path(path), {"features": features, "files": files, **more})
 
 
 def side(
@@ -182,9 +182,9 @@ def _check_parts(features: Features) -> None:
     sides = dict(zip(SIDES, (features.query, features.gallery), strict=True))
     given = {f"{name}_{what}": getattr(one, what) for name, one in sides.items() for what in ("parts", "visible")}
     missing = "`, `".join(name for name, values in given.items() if values is None)
-    if missing and (features.part_share or any(values is not None for values in given.values())):
-        raise BadFeatures(f"There is no `{missing}`: embed both sides with one model that knows parts.")
     if missing:
+        if features.part_share or any(values is not None for values in given.values()):
+            raise BadFeatures(f"There is no `{missing}`: embed both sides with one model that knows parts.")
         return
     if not 0 <= features.part_share <= 1:
         raise BadFeatures(f"part_share is {features.part_share:g}; it is a share of the distance, 0 to 1.")

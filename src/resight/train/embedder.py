@@ -16,10 +16,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from resight.errors import BadRecipe, BadWeights
-from resight.model import ModelSettings, build_embedder, save_model
+from resight.embedders.one_pass import OnePass
+from resight.errors import BadRecipe, BadWeights, UnknownName
+from resight.model import WEIGHTS, ModelSettings, build_embedder, find_weights, save_model
 from resight.nn.backbones import FreezableBackbone, imagenet_weights
 from resight.nn.embeddings import Embeddings
+from resight.parsing import load_parser
 from resight.train.loop import classes_named, cosine_with_warmup
 from resight.train.objectives import losses_of
 from resight.train.pictures import TrainingSet, Truth, training_batches
@@ -70,31 +72,55 @@ def _new_network(recipe: EmbedderRecipe, classes: int) -> nn.Module:
             last_stride=recipe.last_stride,
             options=recipe.options,
         )
-    if recipe.backbone_weights == "imagenet":
-        _backbone(network).load_state_dict(imagenet_weights(recipe.backbone))
-    elif recipe.backbone_weights != "none":
-        load_backbone(_backbone(network), Path(recipe.backbone_weights))
+    for backbone in _backbones(network):
+        if recipe.backbone_weights == "imagenet":
+            backbone.load_state_dict(imagenet_weights(recipe.backbone))
+        elif recipe.backbone_weights != "none":
+            load_backbone(backbone, recipe.backbone_weights)
+    if recipe.parser_weights != "none":
+        _start_parser(network, recipe)
     return network
 
 
-def _backbone(network: nn.Module) -> FreezableBackbone:
-    backbone = network.backbone
-    if not isinstance(backbone, FreezableBackbone):
+def _backbones(network: nn.Module) -> list[FreezableBackbone]:
+    """The backbone, and that of a second stream where there is one: both start and freeze alike."""
+    found = [child for child in network.children() if isinstance(child, FreezableBackbone)]
+    if not found:
         raise TypeError(f"{type(network).__name__} has no backbone that can be frozen")
-    return backbone
+    return found
 
 
-def load_backbone(backbone: nn.Module, path: Path) -> None:
-    """Load a backbone's weights from a file of a whole embedder, of a bare backbone, or of torchvision's network."""
-    if not path.is_file():
-        raise BadWeights(f"There is no weights file {path}. Pass `imagenet`, `none`, or a file that exists.")
+def _start_parser(network: nn.Module, recipe: EmbedderRecipe) -> None:
+    """Give the decoder of an embedder that also parses the weights of a trained `parser-lite`."""
+    if not isinstance(network, OnePass):
+        raise BadRecipe(f"`parser-weights` starts the parser of one-pass; `{recipe.embedder}` has none.")
+    found = load_parser(recipe.parser_weights)
+    if (found.settings.parser, found.settings.labels) != ("lite", "lip20"):
+        seen = f"a {found.settings.parser} of {found.settings.labels}"
+        raise BadWeights(f"{recipe.parser_weights} is {seen}; one-pass starts from a `lite` parser of `lip20`.")
+    network.parser.load_state_dict(found.network.get_submodule("head").state_dict())
+
+
+def load_backbone(backbone: nn.Module, name: str | Path) -> None:
+    """Load a backbone from a file of a whole embedder, of a bare backbone, or of torchvision's network.
+
+    A shipped model's name or a run folder stands for its weights file.
+    """
+    try:
+        path = find_weights(name)
+    except UnknownName as error:
+        raise BadWeights(
+            f"There is no weights file {name}. Pass `imagenet`, `none`, a shipped model's name, or a file that exists."
+        ) from error
     try:
         state = (
             safetensors.torch.load_file(path)
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)
         )
-        inside = {name.removeprefix("backbone."): value for name, value in state.items() if "backbone." in name}
+        inside = {
+            name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")
+        }
         heads = ("fc.", "classifier.")
         bare = {name: value for name, value in state.items() if not name.startswith(heads)}
         backbone.load_state_dict({name: value.float() for name, value in (inside or bare).items()})
@@ -160,7 +186,8 @@ class Run(FolderRun):
         return path
 
     def _stage(self, stage: Stage, steps: range) -> None:
-        _backbone(self.network).freeze(stage.frozen_blocks)
+        for backbone in _backbones(self.network):
+            backbone.freeze(stage.frozen_blocks)
         batches = training_batches(
             self.data,
             self.recipe,
@@ -188,8 +215,17 @@ class Run(FolderRun):
         return bool(getattr(self.network, "needs_maps", False))
 
     def _check_data(self) -> None:
-        """Raise BadRecipe where the recipe asks for part maps or things to paste and there are none."""
+        """Raise BadRecipe where the recipe asks for part maps or things to paste and there are none.
+
+        Also where held-out persons would be scored by weights that know them.
+        """
         name, covering = self.recipe.embedder, self.recipe.covering
+        if self.recipe.validation_persons and (WEIGHTS / self.recipe.backbone_weights / "model.safetensors").is_file():
+            raise BadRecipe(
+                f"The shipped `{self.recipe.backbone_weights}` learned from all training persons, so the "
+                f"{self.recipe.validation_persons} held-out ones would not be new to it. Start from `imagenet` or from "
+                "a run with the same `validation-persons`, or hold none out."
+            )
         learns = self._takes_maps or bool(getattr(self.network, "learns_from_maps", False))
         if self.data.maps is None and (learns or covering.erase_part or covering.swap_background):
             asks = f"`{name}` learns" if learns else "The recipe's covering learns"

@@ -70,7 +70,9 @@ class EmbedderRecipe:
     backbone: str = "efficientnet-lite0"
     """What turns a picture into a map of features."""
     backbone_weights: str = "imagenet"
-    """`imagenet`, `none`, or a file of backbone weights."""
+    """`imagenet`, `none`, a shipped model, a run folder, or a file of backbone weights."""
+    parser_weights: str = "none"
+    """one-pass: `none`, or a trained `parser-lite` (shipped name, run folder, file) that its decoder starts as."""
     pooling: Literal["gem", "average"] = "gem"
     """How the map becomes one vector."""
     last_stride: Literal[1, 2] = 1
@@ -113,7 +115,7 @@ class EmbedderRecipe:
     """Of weights, order and augmentation."""
 
 
-OF_THE_METHOD: Final = ("embedder", "options", "losses", "pooling", "seed")
+OF_THE_METHOD: Final = ("embedder", "parser_weights", "options", "losses", "pooling", "seed")
 """Fields in which two rows of one comparison may differ: the method itself, and chance."""
 
 

@@ -1,0 +1,81 @@
+"""What a training starts from: ImageNet, another run, a shipped model, a parser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from resight.errors import BadRecipe, BadWeights
+from resight.model import build_embedder, save_model
+from resight.parsing import load_parser
+from resight.train import embedder
+from resight.train.pictures import TrainingSet
+from resight.train.recipe import EmbedderRecipe, recipe_hash
+from small_parser import untrained
+
+RECIPE = EmbedderRecipe(backbone_weights="none")
+
+
+def saved(path: Path, name: str, **options: bool) -> torch.nn.Module:
+    torch.manual_seed(5)
+    network = build_embedder(
+        name, classes=0, backbone="efficientnet-lite0", pooling="gem", last_stride=1, options=options
+    )
+    facts = {"embedder": name, "backbone": "efficientnet-lite0", "pooling": "gem", "last_stride": 1}
+    from resight.model import ModelSettings
+
+    save_model(path, network.state_dict(), ModelSettings(**facts, height=64, width=32, options=options))
+    return network
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    left, right = one.state_dict(), other.state_dict()
+    return all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "second"),
+    [("two-stream", {}, "mask_backbone"), ("spreid", {"shared": False}, "part_backbone")],
+)
+def test_a_second_stream_starts_from_the_same_weights_and_freezes_alike(
+    name: str, options: dict[str, bool], second: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.safetensors"
+    start = saved(path, "baseline")
+    made = embedder._new_network(replace(RECIPE, embedder=name, options=options, backbone_weights=str(path)), 3)
+    assert same(made.backbone, start.backbone)
+    assert same(made.get_submodule(second), start.backbone)
+    assert embedder._backbones(made) == [made.backbone, made.get_submodule(second)]
+
+
+def test_only_the_backbone_is_taken_from_a_file_with_two_streams(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    start = saved(path, "two-stream")
+    made = embedder._new_network(replace(RECIPE, backbone_weights=str(path)), 3)
+    assert same(made.backbone, start.backbone)
+
+
+def test_one_pass_starts_from_a_trained_backbone_and_a_trained_parser(tmp_path: Path) -> None:
+    parser = untrained(tmp_path / "parser.safetensors")
+    recipe = replace(RECIPE, embedder="one-pass", backbone_weights="baseline-lite", parser_weights=str(parser))
+    made = embedder._new_network(recipe, 3)
+    assert same(made.parser, load_parser(parser).network.head)
+    assert recipe_hash(recipe) == recipe_hash(replace(recipe, parser_weights="none"))
+    with pytest.raises(BadRecipe, match="`baseline` has none"):
+        embedder._new_network(replace(recipe, embedder="baseline"), 3)
+
+
+def test_a_name_that_nothing_has_is_answered_with_what_may_stand_there() -> None:
+    with pytest.raises(BadWeights, match="There is no weights file nowhere"):
+        embedder._new_network(replace(RECIPE, backbone_weights="nowhere"), 3)
+
+
+def test_held_out_persons_are_not_scored_by_weights_that_know_them(tmp_path: Path) -> None:
+    pictures, classes = np.zeros((16, 64, 32, 3), np.uint8), np.repeat(np.arange(8), 2)
+    recipe = replace(RECIPE, backbone_weights="baseline-lite", validation_persons=2, persons=4, pictures=2)
+    with pytest.raises(BadRecipe, match="learned from all training persons"):
+        embedder.Run(tmp_path, recipe, TrainingSet(pictures, classes, "toy"), watch=lambda *_: None)
