@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from official import COUNTS, SEED, log_scoring, official_set, refuse_twice, scored, write_result
 
+from resight.allocator import keep_freed_memory
 from resight.commands.embed import embed_set
 from resight.model import find_weights, load_model
 from resight.search.features import save_features
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--again", metavar="REASON")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     weights = find_weights(options.model)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     refuse_twice(digest, options.again)

@@ -208,3 +208,21 @@ def test_openmp_is_told_to_wait_quietly_before_torch_is_there():
     bare = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=bare).stdout
     assert out.splitlines()[-1] == "PASSIVE"
+
+
+def test_freed_memory_is_kept_and_not_asked_for_again():
+    if sys.platform != "linux":
+        pytest.skip("glibc's allocator alone is asked")
+    script = (
+        "import resource, numpy as np\n"
+        "from resight.allocator import keep_freed_memory\n"
+        "if not keep_freed_memory(): raise SystemExit(3)\n"
+        "np.ones(2**24)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(5): np.ones(2**24)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    if done.returncode == 3:
+        pytest.skip("this C library has no such option")
+    assert int(done.stdout) < 1000, done.stderr  # each array alone has 32,768 pages

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, get_type_hints
 
 from resight import __version__
+from resight.allocator import keep_freed_memory
 from resight.commands.table import COMMANDS, Command
 from resight.errors import ResightError, UnknownName
 
@@ -31,6 +32,7 @@ NOBODY_READS: Final = 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 fine, 1 findings, 2 bad input, 130 stopped by Ctrl-C."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads cost 3-39× beside a neighbour
+    keep_freed_memory()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _run(words)
