@@ -24,8 +24,6 @@ def print_findings(console: Console, found: Findings, out: Path, *, parser: str 
         mine = [share for share in found.split.shares if share.cause == one.cause]
         ends = _ends(sum(share.low for share in mine), sum(share.high for share in mine)) if mine else ""
         oracle = "" if one.oracle is None or not one.oracle.swapped else f"{one.oracle.over_sham * 100:+.1f}"
-            "" if one.on_queries is None or not one.on_queries.estimable else f"{one.on_queries.detectable * 100:.1f}"
-        )
         table.add_row(one.cause, f"{one.loss * 100:.1f}", ends, *_twin(one.on_queries), oracle, one.grade)
     table.add_row("unexplained", f"{rest.loss * 100:.1f}", _ends(rest.low, rest.high), "", "", "", "")
     console.print(table)

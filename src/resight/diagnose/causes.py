@@ -111,7 +111,7 @@ def split_loss(cells: Cells, *, rng: np.random.Generator, draws: int = DRAWS) ->
 def loss_by_query(cells: Cells, split: Split, *, queries: int) -> dict[str, Float[np.ndarray, " Q"]]:
     """Each query's part of each cause's loss, and of `unexplained`; summed over queries they are the split's."""
     blamed = np.array([one.blamed for one in split.effects], np.bool_)
-    ratios = np.array([one.log_ratio for one in split.effects])[blamed]
+    ratios = np.array([one.log_ratio for one in split.effects if one.blamed])
     names = [one.factor.cause for one in split.effects if one.blamed]
     patterns = cells.patterns[:, blamed].astype(np.float64)
     raised = patterns @ ratios
@@ -130,7 +130,9 @@ def exposure_by_query(cells: Cells, *, queries: int) -> dict[str, Float[np.ndarr
     whole = np.maximum(np.bincount(cells.query, cells.exposure, minlength=queries), 1e-300)
     found = {}
     for name in dict.fromkeys(one.cause for one in cells.factors):
-        shown = cells.patterns[:, [one.cause == name for one in cells.factors]].any(1)
+        shown: Bool[np.ndarray, " U"] = np.asarray(
+            cells.patterns[:, [one.cause == name for one in cells.factors]].any(1)
+        )
         found[name] = np.bincount(cells.query, cells.exposure * shown[cells.pattern], minlength=queries) / whole
     return found
 

@@ -173,8 +173,9 @@ def _chips(conditions: Conditions | None, row: int) -> tuple[Both, ...]:
 def _suspects(found: Findings, *, pictures: bool) -> tuple[Suspected, ...]:
     rows = []
     for one in found.suspects:
-        tiles = [_of_person(found, person) if pictures else () for person in (one.first, one.second)]
-        rows.append(Suspected(str(one.first), str(one.second), *tiles, one.loss, one.mean_ap_if_merged))
+        first, second = (_of_person(found, person) if pictures else () for person in (one.first, one.second))
+        names = str(one.first), str(one.second)
+        rows.append(Suspected(*names, first, second, one.loss, one.mean_ap_if_merged))
     return tuple(rows)
 
 

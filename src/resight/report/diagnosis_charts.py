@@ -60,8 +60,9 @@ def loss_bar(segments: Sequence[Segment]) -> Markup:
         box = f'x="{at:.4f}%" width="{width:.4f}%" y="1" height="58"'
         parts.append(f'<rect {box} class="piece" fill="url(#fill{numbers[one.cause]})"/>')
         middle = f'x="{at + width / 2:.3f}%" text-anchor="middle"'
-        if width >= 8:
-            parts.append(f'<text {middle} y="{26 if width >= 14 else 36}" class="points">{one.loss * 100:.1f}</text>')
+        if width >= 4.5:
+            kind = "points" if width >= 9 else "points narrow"
+            parts.append(f'<text {middle} y="{26 if width >= 14 else 36}" class="{kind}">{one.loss * 100:.1f}</text>')
         if width >= 14:
             name = cause_name(one.cause)
             parts.append(f'<text {middle} y="46" class="name" lang="en">{escape(name.en)}</text>')

@@ -93,7 +93,7 @@ def render_diagnosis(
 
 def write_difference(path: Path, difference: DifferenceInput, *, language: Language = "en") -> None:
     """Write the page that compares two diagnoses."""
-    a, b = (sum(row[side] for row in difference.rows) for side in (1, 2))
+    a, b = sum(row[1] for row in difference.rows), sum(row[2] for row in difference.rows)
     sentence = say("compared", a=points(1 - a), b=points(1 - b), change=signed(a - b))
     text = _render(language, page=None, notes=[], places={}, sources=[], sentence=sentence, difference=difference)
     with write_beside(path) as partial:
@@ -130,7 +130,7 @@ def look(one: Look, *, sign: bool = True) -> Markup:
         return Markup('<span class="soft">{}</span>').format(one.note or say("not_measured"))
     write = signed if sign else points
     ends = "" if math.isnan(one.low) else f"{write(one.low)} … {write(one.high)}"
-    return Markup("{} <small>{}{}</small>").format(write(one.value), ends, one.note or "")
+    return Markup("{} <small>{}</small> <small>{}</small>").format(write(one.value), ends, one.note or "")
 
 
 def _parts(segments: tuple[Segment, ...]) -> Both:

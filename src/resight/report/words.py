@@ -43,7 +43,7 @@ def dictionary() -> dict[str, Both]:
     return {name: Both(row["en"], row["zh"]) for name, row in tomllib.loads(text).items()}
 
 
-def say(name: str, **values: object) -> Both:
+def say(name: str, /, **values: object) -> Both:
     """Fill in one entry; raises KeyError for a name that is not in the dictionary."""
     entry = dictionary()[name]
 
