@@ -126,12 +126,12 @@ def loss_by_query(cells: Cells, split: Split, *, queries: int) -> dict[str, Floa
 
 
 def exposure_by_query(cells: Cells, *, queries: int) -> dict[str, Float[np.ndarray, " Q"]]:
-    """Share of each query's triples that show each cause anywhere, 0..1: its presence, whatever the outcome."""
+    """Share of each query's triples that show each cause in the query or as a pair, 0..1: presence, not outcome."""
     whole = np.maximum(np.bincount(cells.query, cells.exposure, minlength=queries), 1e-300)
     found = {}
     for name in dict.fromkeys(one.cause for one in cells.factors):
         shown: Bool[np.ndarray, " U"] = np.asarray(
-            cells.patterns[:, [one.cause == name for one in cells.factors]].any(1)
+            cells.patterns[:, [one.cause == name and one.where in {"query", "pair"} for one in cells.factors]].any(1)
         )
         found[name] = np.bincount(cells.query, cells.exposure * shown[cells.pattern], minlength=queries) / whole
     return found
