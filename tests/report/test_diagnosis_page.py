@@ -176,7 +176,7 @@ def test_names_cannot_become_html(page):
     bad = replace(
         page,
         title=evil,
-        worst=(shown(0, names=EVIL + "{}"),),
+        worst=(shown(0, names=EVIL),),
         suspects=(Suspected(evil, evil, (Tile(evil, evil, evil),), (), 0.1, 0.5),),
         scatters=(replace(page.scatters[0], signal=evil, files=(evil, evil)),),
         segments=(Segment(evil, 0.31), Segment("unexplained", 0.2)),
