@@ -1,6 +1,6 @@
 """From findings to the facts of the page: sentence and bar, trust, causes, strips with their controls, suspects.
 
-Proof: tests/diagnose/test_page.py.
+Proof: tests/commands/test_diagnose.py.
 """
 
 from __future__ import annotations
