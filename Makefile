@@ -11,7 +11,7 @@ export MPLCONFIGDIR = $(CURDIR)/$(VENV)/matplotlib
 .PHONY: help setup demo test check format figures readme clean
 
 help:
-	@echo "make demo     the main job on the sample that comes with resight; names one HTML report"
+	@echo "make demo     the main job on the sample that comes with resight; names two HTML reports"
 	@echo "make test     all tests (make test ARGS='-k rerank' for some)"
 	@echo "make check    format, lint, types, import contract"
 	@echo "make format   mend format and what lint can mend"
@@ -22,7 +22,9 @@ help:
 demo: $(VENV)/.ready
 	@mkdir -p out/demo
 	@PYTHONDONTWRITEBYTECODE=1 RESIGHT_CACHE=$(CURDIR)/out/demo/cache $(RUN) -m resight report sample --out out/demo/report.html
-	@echo "Open $(CURDIR)/out/demo/report.html in a browser."
+	@PYTHONDONTWRITEBYTECODE=1 RESIGHT_CACHE=$(CURDIR)/out/demo/cache $(RUN) -m resight diagnose sample --out out/demo/diagnosis
+	@echo "Open $(CURDIR)/out/demo/report.html (how well) and"
+	@echo "     $(CURDIR)/out/demo/diagnosis/report.html (why not better) in a browser."
 
 test: $(VENV)/.ready
 	$(RUN) -m pytest $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from planted import planted
 from resight.cli import main
 from resight.data.images import read_picture
 from resight.diagnose import stages
+from resight.diagnose.causes import loss_by_query, split_loss
+from resight.diagnose.ledger import ledger_of
+from resight.diagnose.marks import cells_of
 from resight.evaluate.ranking import score_features
 from resight.search.features import Features, load_features, save_features, side
 from toy_people import ToyCounts, write_market
@@ -93,6 +97,9 @@ def test_without_pictures_the_ledger_stands_alone(toy, tmp_path, capsys):
     save_features(alone, load_features(toy / "features.npz"))
     assert main(["diagnose", str(alone), "--out", str(tmp_path / "out"), "--resamples", "200"]) == 0
     assert "No pictures were found" in capsys.readouterr().out
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "No pictures were found" in page
+    assert "data:image/" not in page
     assert not (tmp_path / "out" / "images.csv").exists()
     assert {row["cause"] for row in rows(tmp_path / "out" / "shares.csv")} <= {"unexplained", "gallery_distractor"}
 
@@ -112,6 +119,7 @@ def test_a_search_that_loses_nothing_says_so(tmp_path, capsys):
     words = ["diagnose", str(tmp_path / "features.npz"), "--out", str(tmp_path / "out"), "--resamples", "200"]
     assert main(words) == 0
     assert "Nothing was lost" in capsys.readouterr().out
+    assert "nothing was lost" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_two_diagnoses_are_compared_by_cause(toy, tmp_path, capsys):
@@ -119,7 +127,9 @@ def test_two_diagnoses_are_compared_by_cause(toy, tmp_path, capsys):
         words = ["diagnose", str(toy / "features.npz"), "--out", str(tmp_path / name), "--resamples", "200"]
         assert main(words) == 0
     capsys.readouterr()
-    assert main(["diagnose", "--compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    both = tmp_path / "both"
+    assert main(["diagnose", "--compare", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(both)]) == 0
+    assert "A and B" in (both / "difference.html").read_text(encoding="utf-8")
     said = capsys.readouterr().out
     assert "all that is lost" in said
     assert "+0.0%" in said
@@ -158,3 +168,29 @@ def test_conditions_write_one_row_a_picture_with_the_five_scores_first(toy, tmp_
     assert main(["conditions", str(folder), "--out", str(out)]) == 1
     assert main(["conditions", str(tmp_path / "nothing"), "--out", str(out)]) == 2
     assert "is no folder" in capsys.readouterr().err
+
+
+def test_the_page_opens_in_the_chosen_language_holds_its_pictures_and_sums(toy, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["diagnose", str(toy / "features.npz"), "--resamples", "200", "--language", "zh", "--blur-heads"]
+    assert main([*words, "--out", str(out)]) == 0
+    assert str(out / "report.html") in capsys.readouterr().out
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert '<html lang="zh">' in page
+    assert "data:image/" in page
+    assert len(page.encode()) < 8_000_000
+    assert "已模糊" in page
+
+
+def test_losses_by_query_sum_to_the_ledgers_and_the_splits(toy):
+    features = load_features(toy / "features.npz")
+    marks = stages.marks_of(features, None, rng=np.random.default_rng(0)).with_shams(
+        count=2, share=0.4, rng=np.random.default_rng(1)
+    )
+    cells = cells_of(features, marks)
+    split = split_loss(cells, rng=np.random.default_rng(0))
+    blamed = replace(split, effects=tuple(replace(one, log_ratio=0.3, blamed=True) for one in split.effects))
+    found = loss_by_query(cells, blamed, queries=len(features.query.persons))
+    assert sum(found.values()) == pytest.approx(ledger_of(features).by_query, abs=1e-12)
+    for name, loss in split.by_cause().items():
+        assert loss_by_query(cells, split, queries=len(features.query.persons))[name].sum() == pytest.approx(loss)

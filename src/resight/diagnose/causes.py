@@ -108,6 +108,35 @@ def split_loss(cells: Cells, *, rng: np.random.Generator, draws: int = DRAWS) ->
     return Split(total, tuple(sorted(shares, key=lambda one: -one.loss)), rest, effects)
 
 
+def loss_by_query(cells: Cells, split: Split, *, queries: int) -> dict[str, Float[np.ndarray, " Q"]]:
+    """Each query's part of each cause's loss, and of `unexplained`; summed over queries they are the split's."""
+    blamed = np.array([one.blamed for one in split.effects], np.bool_)
+    ratios = np.array([one.log_ratio for one in split.effects if one.blamed])
+    names = [one.factor.cause for one in split.effects if one.blamed]
+    patterns = cells.patterns[:, blamed].astype(np.float64)
+    raised = patterns @ ratios
+    part = np.where(raised > 1e-12, -np.expm1(-raised) / np.maximum(raised, 1e-12), 1.0)
+    lost = cells.loss / cells.answered
+    found: dict[str, Float[np.ndarray, " Q"]] = {}
+    for place, name in enumerate(names):
+        mine = lost * (part * patterns[:, place] * ratios[place])[cells.pattern]
+        found[name] = found.get(name, 0.0) + np.bincount(cells.query, mine, minlength=queries)
+    whole = np.bincount(cells.query, lost, minlength=queries)
+    return found | {"unexplained": whole - sum(found.values(), np.zeros(queries))}
+
+
+def exposure_by_query(cells: Cells, *, queries: int) -> dict[str, Float[np.ndarray, " Q"]]:
+    """Share of each query's triples that show each cause in the query or as a pair, 0..1: presence, not outcome."""
+    whole = np.maximum(np.bincount(cells.query, cells.exposure, minlength=queries), 1e-300)
+    found = {}
+    for name in dict.fromkeys(one.cause for one in cells.factors):
+        shown: Bool[np.ndarray, " U"] = np.asarray(
+            cells.patterns[:, [one.cause == name and one.where in {"query", "pair"} for one in cells.factors]].any(1)
+        )
+        found[name] = np.bincount(cells.query, cells.exposure * shown[cells.pattern], minlength=queries) / whole
+    return found
+
+
 def equal_shares(cells: Cells) -> Split:
     """Split each triple's loss equally over the conditions it shows: for searches too small to fit anything.
 

@@ -76,6 +76,8 @@ class Cells:
     pattern: Int[np.ndarray, " N"]
     person: Int[np.ndarray, " N"]
     """Number of the query's person."""
+    query: Int[np.ndarray, " N"]
+    """Row of the query: no cell mixes two of them."""
     exposure: Float[np.ndarray, " N"]
     """Triples in the cell, each counted 1 / (true matches of its query)."""
     loss: Float[np.ndarray, " N"]
@@ -125,7 +127,7 @@ class _Sorter:
         """Walk over all rows."""
         pictures, width = len(self.matching.counted), len(self.picture_patterns) * self.pair_size
         wrong_exposure, wrong_loss = np.zeros((2, pictures * self.pair_size))
-        keys, exposures, losses, persons = [], [], [], []
+        keys, exposures, losses, persons, queries = [], [], [], [], []
         answered = 0
         for row in rows_of(self.features, self.matching):
             answered += 1
@@ -147,6 +149,7 @@ class _Sorter:
                 exposures.append(there[seen] * (some.sum() / len(row.matches)))
                 losses.append(lost[seen].astype(np.float64))  # counts of nothing are whole numbers
                 persons.append(np.full(len(seen), self.matching.query_person[row.query]))
+                queries.append(np.full(len(seen), row.query))
         if answered == 0:
             raise BadFeatures("No query has a true match that counts: there is no loss to explain.")
         numbers, pattern = np.unique(np.concatenate(keys), return_inverse=True)
@@ -158,6 +161,7 @@ class _Sorter:
             patterns=self._patterns(numbers),
             pattern=pattern,
             person=np.concatenate(persons),
+            query=np.concatenate(queries),
             exposure=np.concatenate(exposures),
             loss=np.concatenate(losses),
             wrong_patterns=self._wrong_patterns(wrong_numbers),

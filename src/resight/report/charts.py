@@ -13,6 +13,7 @@ from jaxtyping import Float
 from markupsafe import Markup, escape
 
 from resight.report.facts import Histogram
+from resight.report.words import Both, spoken
 
 WIDTH: Final = 350
 HEIGHT: Final = 204
@@ -31,7 +32,7 @@ def cmc_chart(cmc: Float[np.ndarray, " R"]) -> Markup:
     parts = [_grid(low, 1.0)]
     for tick in _RANK_TICKS:
         if tick <= len(cmc):
-            parts.append(_text(x[tick - 1], HEIGHT - _BOTTOM + 17, str(tick), anchor="middle"))
+            parts.append(text(x[tick - 1], HEIGHT - _BOTTOM + 17, str(tick), anchor="middle"))
     parts.append(f'<path class="line" d="{_path(x, y)}"/>')
     shown = ""
     for rank in _NAMED_RANKS:
@@ -40,11 +41,11 @@ def cmc_chart(cmc: Float[np.ndarray, " R"]) -> Markup:
             parts.append(f'<circle class="dot" cx="{px:.1f}" cy="{py:.1f}" r="4"/>')
             value = _percent(float(cmc[rank - 1]))
             if value != shown:  # a flat curve says its height once
-                parts.append(_text(px + 6, py + 16, value, anchor="start", kind="value"))
+                parts.append(text(px + 6, py + 16, value, anchor="start", kind="value"))
             shown = value
-    parts.append(_text((WIDTH + _LEFT) / 2, HEIGHT - 6, "rank (logarithmic)", anchor="middle"))
+    parts.append(text((WIDTH + _LEFT) / 2, HEIGHT - 6, "rank (logarithmic)", anchor="middle"))
     said = ", ".join(f"rank {rank} {_percent(float(cmc[rank - 1]))}" for rank in _NAMED_RANKS if rank <= len(cmc))
-    return _svg(f"Cumulative match curve: {said}", parts)
+    return svg(f"Cumulative match curve: {said}", parts)
 
 
 def distance_chart(histogram: Histogram, name: str) -> Markup:
@@ -59,11 +60,11 @@ def distance_chart(histogram: Histogram, name: str) -> Markup:
         y = base - (base - _TOP) * shares / top
         steps_x, steps_y = np.repeat(x, 2), np.concatenate([[base], np.repeat(y, 2), [base]])
         parts.append(f'<path class="{kind}" d="{_path(steps_x, steps_y)}Z"/>')
-    for value in _round_ticks(float(edges[0]), float(edges[-1])):
+    for value in round_ticks(float(edges[0]), float(edges[-1])):
         px = _LEFT + (WIDTH - _LEFT - _RIGHT) * (value - float(edges[0])) / span
-        parts.append(_text(px, base + 17, f"{value:g}", anchor="middle"))
-    parts.append(_text((WIDTH + _LEFT) / 2, HEIGHT - 6, escape(name), anchor="middle"))
-    return _svg("Distances of true matches and of other people to the queries", parts)
+        parts.append(text(px, base + 17, f"{value:g}", anchor="middle"))
+    parts.append(text((WIDTH + _LEFT) / 2, HEIGHT - 6, escape(name), anchor="middle"))
+    return svg("Distances of true matches and of other people to the queries", parts)
 
 
 def ap_chart(ap: Float[np.ndarray, " Q"]) -> Markup:
@@ -78,16 +79,18 @@ def ap_chart(ap: Float[np.ndarray, " Q"]) -> Markup:
         box = f'x="{px + 2:.1f}" y="{base - height:.1f}" width="{width - 4:.1f}" height="{height:.1f}"'
         parts.append(f'<rect class="bar" {box}/>')
         if count:
-            parts.append(_text(px + width / 2, base - height - 5, f"{count:,}", anchor="middle", kind="value"))
+            parts.append(text(px + width / 2, base - height - 5, f"{count:,}", anchor="middle", kind="value"))
     for tick in (0, 0.2, 0.4, 0.6, 0.8, 1):
-        parts.append(_text(_LEFT + tick * 10 * width, base + 17, f"{tick:g}", anchor="middle"))
-    parts.append(_text((WIDTH + _LEFT) / 2, HEIGHT - 6, "AP of a query", anchor="middle"))
-    return _svg("How many queries reach which average precision", parts)
+        parts.append(text(_LEFT + tick * 10 * width, base + 17, f"{tick:g}", anchor="middle"))
+    parts.append(text((WIDTH + _LEFT) / 2, HEIGHT - 6, "AP of a query", anchor="middle"))
+    return svg("How many queries reach which average precision", parts)
 
 
-def _svg(said: str, parts: Iterable[str]) -> Markup:
+def svg(said: str | Both, parts: Iterable[str]) -> Markup:
+    """A chart of the page's size; `said` is read aloud in its place."""
+    label = spoken("aria-label", said if isinstance(said, Both) else Both(said, said))
     inside = "".join(parts)
-    return Markup(f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">{inside}</svg>')
+    return Markup(f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" {label}>{inside}</svg>')
 
 
 def _grid(low: float, high: float) -> str:
@@ -95,7 +98,7 @@ def _grid(low: float, high: float) -> str:
     for value in np.linspace(low, high, 5 if high - low > 0.45 else 3):
         y = float(_height(np.asarray([value]), low, high)[0])
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(_text(_LEFT - 7, y + 4, f"{value * 100:.0f}%", anchor="end"))
+        parts.append(text(_LEFT - 7, y + 4, f"{value * 100:.0f}%", anchor="end"))
     return "".join(parts)
 
 
@@ -107,15 +110,26 @@ def _path(x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"]) -> str:
     return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
 
 
-def _text(x: float | int, y: float | int, text: str, *, anchor: str, kind: str = "tick") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'
+def text(x: float | int, y: float | int, words: str, *, anchor: str, kind: str = "tick") -> str:
+    """One piece of text, already escaped."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{words}</text>'
+
+
+def plot_x(value: float, low: float, high: float) -> float:
+    """Where a value lies between the chart's left and right edge."""
+    return _LEFT + (WIDTH - _LEFT - _RIGHT) * (value - low) / max(high - low, 1e-9)
+
+
+def plot_y(value: float, low: float, high: float) -> float:
+    """Where a value lies between the chart's lower and upper edge."""
+    return float(_height(np.asarray([value], np.float64), low, high)[0])
 
 
 def _percent(share: float) -> str:
     return f"{share * 100:.1f}%"
 
 
-def _round_ticks(low: float, high: float) -> Sequence[float]:
+def round_ticks(low: float, high: float) -> Sequence[float]:
     """List some five round numbers between `low` and `high`."""
     rough = max(high - low, 1e-9) / 5
     unit = 10 ** np.floor(np.log10(rough))

@@ -9,7 +9,7 @@ Proof: tests/report/test_pages.py.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from resight.data.files import write_beside
 from resight.report.charts import ap_chart, cmc_chart, distance_chart
 from resight.report.facts import Interval, ReportInput, Strip, Tile
 from resight.report.pictures import Pixels, camera_name, encode, matches_title, rank_name
+from resight.report.words import Both, say, spoken
 
 MOST_BYTES: Final = 7_900_000
 QUALITIES: Final = (82, 68, 50)
@@ -40,8 +41,8 @@ def render_page(
     report: ReportInput, pictures: Mapping[str, Pixels], *, most_bytes: int = MOST_BYTES
 ) -> tuple[str, int]:
     """Return the page and how many of the strips fit into `most_bytes`."""
-    coded, keep = _encode_all(report.strips, pictures, most_bytes)
-    template = _environment().get_template("report.html.j2")
+    coded, keep = encode_all([[tile.file for tile in tiles_of(one)] for one in report.strips], pictures, most_bytes)
+    template = environment().get_template("report.html.j2")
     while True:
         page = template.render(template_input(report, keep, coded))
         size = len(page.encode())
@@ -88,23 +89,26 @@ def interval(bounds: Interval | None) -> str:
     return f"{percent(bounds[0])}–{percent(bounds[1])}" if bounds else ""
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates of this package, with what they need to write scores, tiles and strips in English."""
+    made = Environment(
         loader=PackageLoader("resight.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "percent": percent,
         "interval": interval,
         "camera": camera_name,
         "rank": rank_name,
         "matches_title": matches_title,
-        "words": tile_words,
+        "titled": lambda tile: spoken("title", Both(tile_words(tile), tile_words(tile))),
+        "strip_head": lambda strip: say("strip_head", person=strip.query.person, rank=strip.first_match).en,
     }
-    return environment
+    made.globals["say"] = lambda name: say(name).en
+    return made
 
 
 def tile_words(tile: Tile) -> str:
@@ -118,11 +122,11 @@ def tile_words(tile: Tile) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _encode_all(
-    strips: tuple[Strip, ...], pictures: Mapping[str, Pixels], most_bytes: int
+def encode_all(
+    groups: Sequence[Sequence[str]], pictures: Mapping[str, Pixels], most_bytes: int
 ) -> tuple[dict[str, str], int]:
-    """Code the pictures of as many strips as may fit, as data addresses, as finely as the budget allows."""
-    used = [file for file in {tile.file: None for strip in strips for tile in tiles_of(strip)} if file in pictures]
+    """Code the pictures of as many groups as may fit, as data addresses, as finely as the budget allows."""
+    used = [file for file in dict.fromkeys(file for group in groups for file in group) if file in pictures]
     some = used[:: max(len(used) // _SAMPLE, 1)]
     quality = QUALITIES[-1]
     for candidate in QUALITIES:
@@ -132,11 +136,11 @@ def _encode_all(
             break
     coded: dict[str, str] = {}
     total = 0
-    for number, strip in enumerate(strips):
-        for file in {tile.file for tile in tiles_of(strip)} & pictures.keys() - coded.keys():
+    for number, group in enumerate(groups):
+        for file in dict.fromkeys(group).keys() & pictures.keys() - coded.keys():
             kind, data = encode(pictures[file], quality=quality)
             coded[file] = f"data:{kind};base64,{base64.b64encode(data).decode()}"
             total += len(coded[file])
         if total > most_bytes:
             return coded, number
-    return coded, len(strips)
+    return coded, len(groups)

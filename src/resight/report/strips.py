@@ -37,10 +37,16 @@ def searched(features: Features, protocol: str) -> Features:
 
 def worst_strips(features: Features, scores: RankingScores, *, count: int, top: int = TOP) -> tuple[Strip, ...]:
     """Find the `count` answered queries of lowest AP, worst first; equal APs in file-name order."""
-    matching = match(features.query, features.gallery, rules_of(scores.protocol))
     answered = np.flatnonzero(np.isfinite(scores.ap))
     order = np.lexsort((features.query.files[answered], scores.ap[answered]))
-    chosen = answered[order[:count]]
+    return strips_of(features, scores, answered[order[:count]], top=top)
+
+
+def strips_of(
+    features: Features, scores: RankingScores, chosen: Int[np.ndarray, " N"], *, top: int = TOP
+) -> tuple[Strip, ...]:
+    """Strips of these answered queries, in their order."""
+    matching = match(features.query, features.gallery, rules_of(scores.protocol))
     strips: list[Strip] = []
     for query, row in _rows(features, matching, chosen):
         strips.append(_strip(features, matching, query, row, float(scores.ap[query]), top))

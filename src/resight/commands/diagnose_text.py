@@ -1,0 +1,86 @@
+"""What `resight diagnose` prints: one sentence, one table, the checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resight.diagnose.causes import Split
+from resight.diagnose.findings import Findings
+from resight.diagnose.grades import GRADES
+from resight.diagnose.ledger import Ledger
+from resight.diagnose.twins import FEWEST_GROUPS, Twins
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_findings(console: Console, found: Findings, out: Path, *, parser: str | None) -> None:
+    """Print the sentence, the table and the checks."""
+    loss, rest = found.ledger.loss, found.split.unexplained
+    console.print(sentence(found.ledger, found.split), markup=False)
+    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "oracle", "grade")
+    for one in found.verdicts:
+        mine = [share for share in found.split.shares if share.cause == one.cause]
+        ends = _ends(sum(share.low for share in mine), sum(share.high for share in mine)) if mine else ""
+        oracle = "" if one.oracle is None or not one.oracle.swapped else f"{one.oracle.over_sham * 100:+.1f}"
+        table.add_row(one.cause, f"{one.loss * 100:.1f}", ends, *_twin(one.on_queries), oracle, one.grade)
+    table.add_row("unexplained", f"{rest.loss * 100:.1f}", _ends(rest.low, rest.high), "", "", "", "")
+    console.print(table)
+    check = sum(one.loss for one in found.split.shares) + rest.loss - loss
+    console.print(f"Check: causes and unexplained sum to {loss:.4f}, off by {abs(check):.0e}.")
+    console.print(
+        "In points of mAP. twins: AP of a person's pictures in one camera with the cause, less without "
+        f"(at least {FEWEST_GROUPS} groups); oracle: mAP won by clean twins, over a sham."
+    )
+    finds = [
+        f"{one.on_queries.detectable * 100:.1f} ({one.cause})"
+        for one in found.verdicts
+        if one.on_queries is not None and one.on_queries.estimable
+    ]
+    if finds:
+        console.print(f"Power: four times in five twins would find differences from {', '.join(finds)}.")
+    console.print("Grades: " + "; ".join(f"{grade} {words}" for grade, words in GRADES.items() if grade) + ".")
+    if found.shams:
+        console.print(f"Random shams take {found.sham_loss * 100:.1f} points; more than 1 would be a warning.")
+    if found.conditions is None:
+        console.print("No pictures were found: the ledger stands alone (name their folder with --images).")
+    elif parser is None:
+        console.print("Without --parser, hidden, cut and second persons are not measured; masks are a prior.")
+    if found.suspects:
+        console.print(
+            f"{len(found.suspects)} pairs of persons may be one: look at label_fixes.csv. Nothing was merged."
+        )
+    if loss == 0:
+        console.print("Nothing was lost: every true match stands above every wrong picture.")
+    console.print(f"Tables: {out}", markup=False)
+
+
+def sentence(ledger: Ledger, split: Split) -> str:
+    """Say the whole diagnosis in one sentence."""
+    parts = [f"{name.replace('_', ' ')} {loss * 100:.1f}" for name, loss in split.by_cause().items()]
+    parts.append(f"unexplained {split.unexplained.loss * 100:.1f}")
+    return f"mAP {100 - ledger.loss * 100:.1f}. Of the {ledger.loss * 100:.1f} lost: {', '.join(parts)}."
+
+
+def _twin(twins: Twins | None) -> tuple[str, str]:
+    if twins is None:
+        return "", ""
+    if not twins.estimable:
+        return "", "not estimable"
+    return f"{twins.difference * 100:+.1f}", f"{twins.low * 100:+.1f} … {twins.high * 100:+.1f}"
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{low * 100:.1f} - {high * 100:.1f}"
+
+
+def plain_table(*heads: str) -> Any:
+    """A table without frames, the first column to the left."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, head in enumerate(heads):
+        table.add_column(head, justify="left" if number == 0 else "right", no_wrap=True)
+    return table

@@ -1,0 +1,205 @@
+"""From findings to the facts of the page: sentence and bar, trust, causes, strips with their controls, suspects.
+
+Proof: tests/commands/test_diagnose.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from resight.diagnose.causes import exposure_by_query, loss_by_query
+from resight.diagnose.conditions import Conditions
+from resight.diagnose.findings import Findings
+from resight.diagnose.page_causes import cause_rows, presence
+from resight.diagnose.page_charts import camera_loss, dose_curves, scatters, trust
+from resight.diagnose.slices import query_properties, unexplained_slices
+from resight.report.diagnosis_facts import DiagnosisInput, Gallery, Segment, Shown, SliceRow, Suspected
+from resight.report.facts import Strip, Tile
+from resight.report.strips import strips_of
+from resight.report.words import Both, cause_name, say
+
+WORST: Final = 3
+BESIDE: Final = 4
+"""Strips of a cause on each side."""
+FINE: Final = 0.9
+"""AP from which a query counts as answered well."""
+_SMALL: Final = 50
+_HARDEST: Final = 300
+
+
+def page_of(
+    found: Findings,
+    *,
+    title: str,
+    facts: Sequence[tuple[Both, Both | str]],
+    notes: Sequence[Both],
+    dose: Path,
+    has_pictures: bool,
+    dataset: str,
+) -> DiagnosisInput:
+    """Gather everything that the page says; strips only where there are pictures."""
+    ledger, split = found.ledger, found.split
+    features = ledger.features
+    count = len(features.query.persons)
+    losses = loss_by_query(found.cells, split, queries=count)
+    named = [cause for cause, loss in split.by_cause().items() if loss > 0]
+    segments = [_segment(found, cause) for cause in named]
+    rest = split.unexplained
+    segments.append(Segment("unexplained", rest.loss, rest.low, rest.high))
+    curves = dose_curves(dose, found.conditions)
+    top = named[0] if named else ""
+    matches = np.bincount(ledger.match_query, minlength=count)
+    signals = {} if found.conditions is None else {n: v[:count] for n, v in found.conditions.signals.items()}
+    answered = np.flatnonzero(np.isfinite(found.scores.ap))
+    slices = unexplained_slices(
+        losses["unexplained"][answered] * ledger.answered,
+        features.query.persons[answered],
+        {
+            key: has[answered]
+            for key, has in query_properties(features.query.cameras, matches.tolist(), signals).items()
+        },
+    )
+    return DiagnosisInput(
+        title=title,
+        mean_ap=1 - ledger.loss,
+        segments=tuple(segments),
+        facts=(*trust(found), *facts),
+        notes=(*_notes(found, has_pictures=has_pictures), *notes),
+        causes=cause_rows(found, curves, dataset=dataset),
+        presence=presence(found),
+        top_cause=top,
+        worst=_worst(found, losses, top) if has_pictures else (),
+        galleries=_galleries(found, losses) if has_pictures else (),
+        curves=curves,
+        scatters=scatters(found),
+        cameras=camera_loss(found, {cause: losses[cause] for cause in named}),
+        suspects=_suspects(found, pictures=has_pictures),
+        slices=tuple(_slice(one.kind, one.name, one.queries, one.mean, one.rest) for one in slices),
+        method=_method(found.conditions),
+        dose_path=str(dose),
+        has_pictures=has_pictures,
+    )
+
+
+def _segment(found: Findings, cause: str) -> Segment:
+    mine = [share for share in found.split.shares if share.cause == cause]
+    ends = (sum(share.low for share in mine), sum(share.high for share in mine))
+    return Segment(cause, sum(share.loss for share in mine), *ends)
+
+
+def _notes(found: Findings, *, has_pictures: bool) -> list[Both]:
+    notes = []
+    if not has_pictures:
+        notes.append(say("no_pictures"))
+    elif found.conditions is not None and found.conditions.mask == "prior":
+        notes.append(say("no_parser"))
+    if len(found.ledger.cameras) < 2:
+        notes.append(say("one_camera"))
+    if all(one.on_queries is None for one in found.verdicts) and found.conditions is not None:
+        notes.append(say("no_twins"))
+    if found.ledger.answered < _SMALL:
+        notes.append(say("small", count=found.ledger.answered))
+    if found.conditions is not None and not found.conditions.readable.all():
+        notes.append(say("unreadable", count=int((~found.conditions.readable).sum())))
+    return notes
+
+
+def _worst(found: Findings, losses: dict[str, Float[np.ndarray, " Q"]], top: str) -> tuple[Shown, ...]:
+    """Queries that lose most by the top cause; without one, the hardest."""
+    if top:
+        order = np.argsort(-losses[top], kind="stable")[:WORST]
+        return _shown(found, order, losses[top])
+    ap = found.scores.ap
+    answered = np.flatnonzero(np.isfinite(ap))
+    hard = answered[np.argsort(ap[answered], kind="stable")[:_HARDEST]]
+    if len(hard) and ap[hard[0]] == 1:
+        room = [_room(one) for one in strips_of(found.ledger.features, found.scores, hard)]
+        hard = hard[np.argsort(room, kind="stable")]
+    return _shown(found, hard[:WORST], np.zeros(len(ap)))
+
+
+def _room(strip: Strip) -> float:
+    """How much farther the nearest wrong picture is than the farthest true match, in distance."""
+    wrong = [tile.distance for tile in strip.top if tile.right is False]
+    return wrong[0] - strip.matches[0].distance if wrong else np.inf
+
+
+def _galleries(found: Findings, losses: dict[str, Float[np.ndarray, " Q"]]) -> tuple[Gallery, ...]:
+    count = len(found.ledger.features.query.persons)
+    exposure = exposure_by_query(found.cells, queries=count)
+    ap = np.nan_to_num(found.scores.ap, nan=-1.0)
+    galleries = []
+    for verdict in found.verdicts:
+        shown = exposure.get(verdict.cause, np.zeros(count))
+        lost = losses.get(verdict.cause, np.zeros(count))
+        failed = np.flatnonzero((lost > 0) if verdict.loss > 0 else (shown >= 1) & (ap >= 0) & (ap < 1))
+        failed = failed[np.lexsort((ap[failed], -lost[failed]))][:BESIDE]
+        fine = np.flatnonzero((shown > 0) & (ap >= FINE))
+        fine = fine[np.lexsort((-ap[fine], -shown[fine]))][:BESIDE]
+        if len(failed):
+            galleries.append(Gallery(verdict.cause, _shown(found, failed, lost), _shown(found, fine, lost)))
+    return tuple(galleries)
+
+
+def _shown(found: Findings, queries: Int[np.ndarray, " N"], lost: Float[np.ndarray, " Q"]) -> tuple[Shown, ...]:
+    strips = strips_of(found.ledger.features, found.scores, queries)
+    rows = queries.tolist()
+    return tuple(
+        Shown(strip, float(lost[row]), _chips(found.conditions, row)) for strip, row in zip(strips, rows, strict=True)
+    )
+
+
+def _chips(conditions: Conditions | None, row: int) -> tuple[Both, ...]:
+    """Conditions that a picture shows, with the measured value and how much of the set is beyond it."""
+    if conditions is None:
+        return ()
+    chips = []
+    for name, ramps in conditions.thresholds.ramps.items():
+        if not conditions.scores[name][row] >= 0.5:
+            continue
+        signal = ramps[0].signal
+        values, sign = conditions.signals[signal], np.sign(ramps[0].spread)
+        part = 100 * float(np.mean(sign * values[~np.isnan(values)] > sign * values[row]))
+        said = {"signal": signal, "value": f"{values[row]:.3g}", "part": f"{part:.0f}"}
+        chips.append(say("chip", cause=cause_name(name), **said))
+    return tuple(chips)
+
+
+def _suspects(found: Findings, *, pictures: bool) -> tuple[Suspected, ...]:
+    rows = []
+    for one in found.suspects:
+        first, second = (_of_person(found, person) if pictures else () for person in (one.first, one.second))
+        names = str(one.first), str(one.second)
+        rows.append(Suspected(*names, first, second, one.loss, one.mean_ap_if_merged))
+    return tuple(rows)
+
+
+def _of_person(found: Findings, person: object) -> tuple[Tile, ...]:
+    gallery = found.ledger.features.gallery
+    rows = np.flatnonzero(gallery.persons == person)
+    spread = rows[np.linspace(0, len(rows) - 1, min(len(rows), 3)).round().astype(np.int64)]
+    return tuple(Tile(str(gallery.files[row]), str(person), str(gallery.cameras[row])) for row in spread.tolist())
+
+
+def _slice(kind: str, name: str, queries: int, mean: float, rest: float) -> SliceRow:
+    return SliceRow(say(f"slice_{kind}", name=name), queries, mean, rest)
+
+
+def _method(conditions: Conditions | None) -> tuple[Both, ...]:
+    said = [say("method_ledger"), say("method_share"), say("method_sham")]
+    if conditions is None:
+        return tuple(said)
+    for name, ramps in conditions.thresholds.ramps.items():
+        words = []
+        for one in ramps:
+            values = conditions.signals[one.signal]
+            known = values[~np.isnan(values)]
+            part = f" (q{np.mean(known <= one.present):.2f})" if len(known) else ""
+            words.append(f"{one.signal} {'≤' if one.spread < 0 else '≥'} {one.present:g}{part}")
+        said.append(say("method_threshold", cause=cause_name(name), signals=", ".join(words)))
+    return tuple(said)

@@ -1,0 +1,124 @@
+"""What the page draws: scatters, dose curves over the set's own pictures, loss by camera; and the trust box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float
+
+from resight.diagnose.conditions import Conditions
+from resight.diagnose.findings import Findings
+from resight.diagnose.signals import SIGNALS
+from resight.diagnose.tables import read_table
+from resight.report.diagnosis_facts import CameraLoss, DoseCurve, Scatter
+from resight.report.words import Both, say
+from resight.types import JUNK
+
+MOST_DOTS: Final = 600
+MOST_CAMERAS: Final = 16
+"""With more cameras than this the table of pairs is left out."""
+
+
+def trust(found: Findings) -> tuple[tuple[Both, Both | str], ...]:
+    """How much there is to go on."""
+    ledger = found.ledger
+    gallery = ledger.features.gallery
+    matches = np.bincount(ledger.match_query)
+    matches = matches[matches > 0]
+    junk = int((gallery.persons.astype(str) == str(JUNK)).sum())
+    strangers = ~np.isin(gallery.persons, ledger.features.query.persons)
+    span = {"low": matches.min(), "high": matches.max(), "mid": f"{np.median(matches):g}"}
+    total = f"{len(gallery.persons) - junk:,}"
+    twins = [v.on_queries.detectable for v in found.verdicts if v.on_queries is not None and v.on_queries.estimable]
+    mask = "" if found.conditions is None else found.conditions.mask
+    facts: list[tuple[Both, Both | str]] = [
+        (say("queries"), f"{ledger.answered:,}"),
+        (say("unanswerable"), f"{found.scores.unanswerable:,}"),
+        (say("true_matches"), say("spread", **span)),
+        (say("gallery"), say("junk", count=total, junk=f"{junk:,}") if junk else total),
+        (say("distractors"), f"{int(strangers.sum()) - junk:,}"),
+        (say("cameras"), f"{len(ledger.cameras):,}"),
+        (say("suspect_pairs"), f"{len(found.suspects):,}"),
+        (say("mask"), {"": say("mask_none"), "prior": say("mask_prior")}.get(mask, mask)),
+        (say("power"), f"{min(twins) * 100:.1f}" if twins else say("not_estimable")),
+    ]
+    if found.shams:
+        facts.append((say("cause_sham"), f"{found.sham_loss * 100:.1f}"))
+    return tuple(facts)
+
+
+def scatters(found: Findings) -> tuple[Scatter, ...]:
+    """The first signal of each condition beside the AP of the queries, at most MOST_DOTS evenly over the set."""
+    conditions = found.conditions
+    if conditions is None:
+        return ()
+    ap, files = found.scores.ap, found.ledger.features.query.files
+    units = {one.name: one.unit for one in SIGNALS}
+    drawn = []
+    for name, ramps in conditions.thresholds.ramps.items():
+        values = conditions.signals[ramps[0].signal][: len(ap)]
+        rows = np.flatnonzero(np.isfinite(ap) & ~np.isnan(values))
+        if len(rows) < 2:
+            continue
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, MOST_DOTS).round().astype(np.int64))]
+        right = tuple((found.scores.rank1[rows] >= 0.5).tolist())
+        unit = units.get(ramps[0].signal, "0..1")
+        names = tuple(str(one) for one in files[rows])
+        drawn.append(Scatter(name, ramps[0].signal, unit, ramps[0].present, values[rows], ap[rows], right, names))
+    return tuple(drawn)
+
+
+def camera_loss(found: Findings, losses: Mapping[str, Float[np.ndarray, " Q"]]) -> CameraLoss | None:
+    """Loss between cameras, and of each cause by the query's camera; None for one camera or too many."""
+    ledger = found.ledger
+    if not 2 <= len(ledger.cameras) <= MOST_CAMERAS:
+        return None
+    place = np.searchsorted(ledger.cameras, ledger.features.query.cameras)
+    rows = [np.bincount(place, mine, minlength=len(ledger.cameras)) for mine in losses.values()]
+    by_cause = np.stack(rows, axis=1) if rows else np.zeros((len(ledger.cameras), 0))
+    return CameraLoss(tuple(map(str, ledger.cameras)), ledger.by_match_camera, tuple(losses), by_cause)
+
+
+def dose_curves(path: Path, conditions: Conditions | None) -> tuple[DoseCurve, ...]:
+    """Read what `resight dose` wrote, if it did; a curve a condition and setting."""
+    if not path.is_file():
+        return ()
+    rows: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in read_table(path):
+        rows.setdefault((row["condition"], row["setting"]), []).append(row)
+    curves = []
+    for (name, setting), some in rows.items():
+        numbers = {key: tuple(float(row[key]) for row in some) for key in ("level", "difference", "low", "high")}
+        levels = numbers.pop("level")
+        cause = "occlusion" if name.startswith("occlusion") else name
+        real = real_levels(cause, conditions)
+        shares: tuple[float, ...] = ()
+        if len(real):
+            nearest = np.abs(real[:, None] - np.array(levels)).argmin(1)
+            shares = tuple((np.bincount(nearest, minlength=len(levels)) / len(real)).tolist())
+        half = float(some[0]["d50"] or "nan")
+        label = name if setting == "query" else f"{name}, {setting}"
+        curves.append(DoseCurve(label, cause, some[0]["unit"], levels, **numbers, half=half, real=shares))
+    return tuple(curves)
+
+
+def real_levels(cause: str, conditions: Conditions | None) -> Float[np.ndarray, " N"]:
+    """Where the set's own pictures lie on a dose's axis; none where they are measured in another unit.
+
+    Light: stops below the set's median, from mean lightness; detail: native over effective height.
+    """
+    values = np.zeros(0)
+    if conditions is None:
+        return values
+    signals = conditions.signals
+    if cause == "low_light":
+        light = ((signals["lum_mean"] + 16) / 116) ** 3
+        values = np.log2(np.nanmedian(light) / light)
+    elif cause == "low_res":
+        values = signals["native_h"] / signals["eff_h"]
+    elif cause == "occlusion":
+        values = signals["hidden_frac"]
+    return np.asarray(values[np.isfinite(values)])

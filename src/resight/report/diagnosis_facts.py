@@ -1,0 +1,192 @@
+"""What the page of a diagnosis says, as plain records; losses, differences, gains in mAP or AP 0..1, NaN: not there.
+
+Words are texts in both languages; causes go by the names that tables have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from resight.report.facts import Strip, Tile
+from resight.report.words import Both
+
+NOTHING = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a cause: a number with its 95 % interval."""
+
+    value: float = NOTHING
+    low: float = NOTHING
+    high: float = NOTHING
+    note: Both | None = None
+    """What stands there instead when there is no number, or beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One piece of the bar."""
+
+    cause: str
+    loss: float
+    low: float = NOTHING
+    high: float = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class CauseRow:
+    """One line of the cause table."""
+
+    cause: str
+    loss: float
+    shown: Look
+    """Share of the queries that show it; its note says how many."""
+    twins: Look
+    detectable: float
+    dose: Look
+    repair: Look
+    grade: str
+    beyond_chance: bool | None
+    """After the correction for many comparisons; None where there was nothing to test."""
+    remedy: Both
+    command: str
+    gain: Look = field(default_factory=Look)
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """How often the first picture is wrong with a condition and without."""
+
+    cause: str
+    present: int
+    present_failed: int
+    absent: int
+    absent_failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One strip under one cause."""
+
+    strip: Strip
+    lost: float
+    """The query's part of the cause's loss, in mAP."""
+    chips: tuple[Both, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Strips of one cause: those that lose most by it, and controls that show it as much and are fine."""
+
+    cause: str
+    failed: tuple[Shown, ...]
+    fine: tuple[Shown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DoseCurve:
+    """What spoiling clean pictures costs, level by level, over where the set's own pictures lie."""
+
+    name: str
+    cause: str
+    unit: str
+    levels: tuple[float, ...]
+    difference: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    half: float
+    real: tuple[float, ...] = ()
+    """Share of the set's pictures nearest to each level; empty where they are measured in another unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """A signal of each query beside its AP."""
+
+    cause: str
+    signal: str
+    unit: str
+    threshold: float
+    values: Float[np.ndarray, " N"]
+    ap: Float[np.ndarray, " N"]
+    right: tuple[bool, ...]
+    """Whether the first picture is right."""
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraLoss:
+    """Loss by camera of the query (row) and of the true match (column), and by the query's camera for each cause."""
+
+    cameras: tuple[str, ...]
+    loss: Float[np.ndarray, "C C"]
+    causes: tuple[str, ...]
+    by_cause: Float[np.ndarray, "C K"]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """Two persons who may be one, with pictures of each."""
+
+    first: str
+    second: str
+    first_tiles: tuple[Tile, ...]
+    second_tiles: tuple[Tile, ...]
+    loss: float
+    merged: float
+    """mAP if they were one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRow:
+    """Queries whose unexplained loss stands out."""
+
+    words: Both
+    queries: int
+    mean: float
+    rest: float
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisInput:
+    """Everything on the page."""
+
+    title: str
+    mean_ap: float
+    segments: tuple[Segment, ...]
+    """They sum to 1 - mAP; `unexplained` is the last."""
+    facts: tuple[tuple[Both, Both | str], ...]
+    notes: tuple[Both, ...]
+    causes: tuple[CauseRow, ...]
+    presence: tuple[Presence, ...]
+    top_cause: str
+    """Whose strips are shown first; empty where nothing is to blame."""
+    worst: tuple[Shown, ...]
+    galleries: tuple[Gallery, ...]
+    curves: tuple[DoseCurve, ...]
+    scatters: tuple[Scatter, ...]
+    cameras: CameraLoss | None
+    suspects: tuple[Suspected, ...]
+    slices: tuple[SliceRow, ...]
+    method: tuple[Both, ...]
+    dose_path: str
+    has_pictures: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceInput:
+    """Loss of two diagnoses by cause."""
+
+    first: str
+    second: str
+    rows: tuple[tuple[str, float, float], ...]
+    """Cause, loss of A, loss of B; the last two columns sum to 1 - mAP each."""
+
+    @property
+    def most(self) -> float:
+        """The largest change."""
+        return max((abs(b - a) for _, a, b in self.rows), default=0.0)
