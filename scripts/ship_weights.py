@@ -99,7 +99,8 @@ training seed would change, which is not measured. Market-1501's joints are mach
 
 For parts of pedestrians in crops of a detector, upright and mostly whole. Left and right were learned from rendered
 people and from weak joints; the row above says how often one is taken for the other. Where that share is near one
-half, use label sets without sides (`street5`, `parts6`). Rare classes (gloves, scarves, jumpsuits) are guesses. It must not be used to judge anybody by body or clothes; see RESPONSIBLE_USE.md.
+half, use label sets without sides (`street5`, `parts6`). Rare classes (gloves,
+scarves, jumpsuits) are guesses. It must not be used to judge anybody by body or clothes; see RESPONSIBLE_USE.md.
 
 ## Licence
 

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resight.diagnose.ledger import ledger_of
@@ -27,13 +27,16 @@ def search(seed: int, *, queries: int = 6, gallery: int = 12, persons: int = 4, 
     return Features(asked, some(gallery, rng.integers(-1, persons + 1, gallery)), "euclidean")
 
 
-def slow_ledger(features: Features) -> dict[tuple[int, int, int], float]:
-    """Weight of each triple: the mean of 1/(queries · n · rank) over all orders of equally far pictures."""
+def slow_ledger(features: Features, *, coarse: bool = False) -> dict[tuple[int, int, int], float]:
+    """Weight of each triple: the mean of 1/(queries · n · rank) over all orders of equally far pictures.
+
+    Distances of `coarse` features are equal when four digits are; others almost never are, however near they lie.
+    """
     query, gallery = features.query, features.gallery
     weights: dict[tuple[int, int, int], float] = {}
     answered = 0
     for q, (person, camera) in enumerate(zip(query.persons, query.cameras, strict=True)):
-        far = np.sqrt(((query.features[q] - gallery.features) ** 2).sum(1)).round(4)
+        far = np.sqrt(((query.features[q].astype(float) - gallery.features) ** 2).sum(1)).round(4 if coarse else 12)
         same = gallery.persons == person
         counted = [int(g) for g in np.flatnonzero((gallery.persons != -1) & ~(same & (gallery.cameras == camera)))]
         right = [g for g in counted if same[g]]
@@ -53,7 +56,7 @@ def slow_ledger(features: Features) -> dict[tuple[int, int, int], float]:
 @given(st.integers(0, 10_000), st.booleans())
 def test_every_table_is_the_sum_of_all_triples_also_among_equals(seed, coarse):
     features = search(seed, gallery=7, coarse=coarse)
-    slow = slow_ledger(features)
+    slow = slow_ledger(features, coarse=coarse)
     try:
         found = ledger_of(features)
     except BadFeatures:
@@ -104,6 +107,7 @@ def test_pooled_queries_lose_what_evaluate_says():
 
 
 @given(st.integers(0, 10_000))
+@example(1112)  # two distances that share four digits
 def test_the_listed_triples_are_the_heaviest(seed):
     features = search(seed, gallery=9)
     slow = slow_ledger(features)

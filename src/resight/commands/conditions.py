@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from resight.commands.progress import bar
 from resight.data.images import is_picture
 from resight.data.labels import LIP20, LabelSet
-from resight.diagnose.conditions import ISSUE, THRESHOLDS, Parse, measure, read_thresholds
+from resight.diagnose.conditions import ISSUE, PRIOR, THRESHOLDS, Parse, measure, read_thresholds
 from resight.diagnose.tables import condition_table, write_table
 from resight.errors import DatasetNotFound
+
+NO_PARSER: Final = "none"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConditionsOf:
     """Measure light, detail, people, occlusion and truncation of crops; scores in 0..1, higher is more.
 
-    Signals stand beside the scores with their own units. What needs a parser's map is an empty cell without --parser.
+    Signals stand beside the scores with their own units. With `--parser none`, what needs a parser's map stays empty.
     """
 
     crops: Path
@@ -27,7 +30,7 @@ class ConditionsOf:
     out: Path = Path("conditions.csv")
     """The table to write."""
     parser: str | None = None
-    """A parser's shipped name, run folder or weights file, for masks and what needs them."""
+    """For masks and what needs them: a shipped parser, a run folder, a weights file or `none`; else parser-lite."""
     thresholds: Path = THRESHOLDS
     """A TOML file that says when a condition counts as present."""
     parquet: bool = False
@@ -41,7 +44,7 @@ def conditions(config: ConditionsOf) -> int:
     if not paths:
         seen = "holds no pictures" if config.crops.is_dir() else "is no folder"
         raise DatasetNotFound(f"{config.crops} {seen}; pass a folder of crops.")
-    parse, labels = open_parser(config.parser)
+    parse, labels, parser = open_parser(config.parser)
     files = [path.relative_to(config.crops).as_posix() for path in paths]
     with bar("measuring", total=len(paths)) as told:
         found = measure(
@@ -49,7 +52,7 @@ def conditions(config: ConditionsOf) -> int:
             files=files,
             parse=parse,
             label_set=labels,
-            parser=config.parser or "prior",
+            parser=parser,
             thresholds=thresholds,
             told=told,
         )
@@ -57,18 +60,21 @@ def conditions(config: ConditionsOf) -> int:
     unreadable = int((~found.readable).sum())
     for name in ISSUE:
         unknown = np.isnan(found.scores[name]).all()
-        print(f"{name}: {'not measured (needs --parser)' if unknown else f'{int(found.present(name).sum()):,}'}")
+        print(f"{name}: {'not measured (needs a parser)' if unknown else f'{int(found.present(name).sum()):,}'}")
     print(f"{len(paths):,} pictures: {config.out.with_suffix('.csv')}")
     if unreadable:
         print(f"{unreadable} could not be read: their cells are empty.")
     return 1 if unreadable else 0
 
 
-def open_parser(name: str | None) -> tuple[Parse | None, LabelSet]:
-    """Load a parser as a function from crops to maps, with the classes of its maps; None is no parser."""
-    if name is None:
-        return None, LIP20
-    from resight.parsing import load_parser
+def open_parser(name: str | None) -> tuple[Parse | None, LabelSet, str]:
+    """Load a parser as a function from crops to maps, with the classes of its maps and its name.
 
-    model = load_parser(name)
-    return model.parse, model.labels
+    None is the shipped one; NO_PARSER gives no function, and masks are a prior then.
+    """
+    if name == NO_PARSER:
+        return None, LIP20, PRIOR
+    from resight.parsing import DEFAULT_PARSER, load_parser
+
+    model = load_parser(name or DEFAULT_PARSER)
+    return model.parse, model.labels, name or DEFAULT_PARSER

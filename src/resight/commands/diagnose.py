@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from resight.commands.conditions import open_parser
+from resight.commands.conditions import NO_PARSER, open_parser
 from resight.commands.datasets import SetOptions
 from resight.commands.diagnose_page import compare, read_run, write_report
 from resight.commands.diagnose_text import print_findings
 from resight.commands.progress import bar
 from resight.commands.report import stored_root
 from resight.data.files import write_beside
-from resight.data.labels import LIP20
 from resight.diagnose import tables
 from resight.diagnose.conditions import THRESHOLDS, Conditions, read_thresholds
 from resight.diagnose.findings import attribute
@@ -56,7 +55,8 @@ class Diagnose(SetOptions):
     images: Path | None = None
     """For a features file: the folder that its file names are relative to."""
     parser: str | None = None
-    """A parser for masks and hidden parts: a shipped name, a run folder or a weights file; never the judged model."""
+    """For masks and hidden parts, never the judged model: a shipped parser, a run folder, a weights file or `none`;
+    left out, parser-lite."""
     protocol: ProtocolName = "market"
     """Which gallery pictures a query must ignore."""
     thresholds: Path = THRESHOLDS
@@ -109,7 +109,7 @@ def diagnose(config: Diagnose) -> int:
         tables.write_table(config.out / name, table, parquet=config.parquet)
     _write_run(config, ledger, thresholds.version, conditions)
     page = config.out / "report.html"
-    parse, labels = open_parser(config.parser) if folders else (None, LIP20)
+    parse, labels, _ = open_parser(config.parser if folders else NO_PARSER)
     facts = {"model": _named(config), "protocol": config.protocol, "thresholds": f"{thresholds.version}, {RULES}"}
     write_report(
         page,
@@ -122,7 +122,7 @@ def diagnose(config: Diagnose) -> int:
         language=config.language,
         blur_heads=config.blur_heads,
     )
-    print_findings(console, found, config.out, parser=config.parser)
+    print_findings(console, found, config.out, parsed=parse is not None)
     console.print(f"Page: {page}", markup=False)
     return 0
 
@@ -166,7 +166,7 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
 
 def _conditions(config: Diagnose, features: Features, folders: Sequence[Path]) -> Conditions:
     files = [*features.query.files.tolist(), *features.gallery.files.tolist()]
-    parse, labels = open_parser(config.parser)
+    parse, labels, parser = open_parser(config.parser)
     with bar("measuring", total=len(files)) as told:
         return measured(
             [folders[0] / file for file in files],
@@ -174,7 +174,7 @@ def _conditions(config: Diagnose, features: Features, folders: Sequence[Path]) -
             thresholds=read_thresholds(config.thresholds),
             parse=parse,
             label_set=labels,
-            parser=config.parser or "prior",
+            parser=parser,
             told=told,
         )
 

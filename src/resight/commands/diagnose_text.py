@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_findings(console: Console, found: Findings, out: Path, *, parser: str | None) -> None:
+def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool) -> None:
     """Print the sentence, the table and the checks."""
     loss, rest = found.ledger.loss, found.split.unexplained
     console.print(sentence(found.ledger, found.split), markup=False)
@@ -45,8 +45,8 @@ def print_findings(console: Console, found: Findings, out: Path, *, parser: str 
         console.print(f"Random shams take {found.sham_loss * 100:.1f} points; more than 1 would be a warning.")
     if found.conditions is None:
         console.print("No pictures were found: the ledger stands alone (name their folder with --images).")
-    elif parser is None:
-        console.print("Without --parser, hidden, cut and second persons are not measured; masks are a prior.")
+    elif not parsed:
+        console.print("Without a parser, hidden, cut and second persons are not measured; masks are a prior.")
     if found.suspects:
         console.print(
             f"{len(found.suspects)} pairs of persons may be one: look at label_fixes.csv. Nothing was merged."

@@ -27,6 +27,8 @@ from resight.data.labels import LIP20, LabelSet
 from resight.diagnose.signals import SIGNALS, prepare, to_lab
 from resight.errors import BadPicture, BadRecipe, UnknownName
 
+PRIOR: Final = "prior"
+"""Name of the mask where no parser says which pixels are the person's."""
 THRESHOLDS: Final = Path(__file__).parent / "thresholds.toml"
 ISSUE: Final = ("low_light", "low_res", "multi_person", "occlusion", "truncation")
 """Conditions that every table names first."""
@@ -149,7 +151,7 @@ def measure(
     signals["visible_frac"] = 1 - signals["hidden_frac"]
     names = tuple(str(path) for path in paths) if files is None else tuple(files)
     scores = score_conditions(signals, thresholds)
-    mask = "prior" if parse is None else parser
+    mask = PRIOR if parse is None else parser
     return Conditions(names, signals, scores, readable, mask, thresholds, clothes, background)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from resight.diagnose.causes import exposure_by_query, loss_by_query
-from resight.diagnose.conditions import Conditions
+from resight.diagnose.conditions import PRIOR, Conditions
 from resight.diagnose.findings import Findings
 from resight.diagnose.page_causes import cause_rows, presence
 from resight.diagnose.page_charts import camera_loss, dose_curves, scatters, trust
@@ -96,7 +96,7 @@ def _notes(found: Findings, *, has_pictures: bool) -> list[Both]:
     notes = []
     if not has_pictures:
         notes.append(say("no_pictures"))
-    elif found.conditions is not None and found.conditions.mask == "prior":
+    elif found.conditions is not None and found.conditions.mask == PRIOR:
         notes.append(say("no_parser"))
     if len(found.ledger.cameras) < 2:
         notes.append(say("one_camera"))
