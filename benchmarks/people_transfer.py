@@ -36,7 +36,7 @@ from official import LOG, RESULTS, log_scoring, official_set, refuse_twice, scor
 from resight.commands.embed import embed_set, embed_sides
 from resight.commands.progress import bar
 from resight.data.reid_sets import find_set
-from resight.model import load_model
+from resight.model import Embedded, load_model
 from resight.nn.backbones import imagenet_weights
 from resight.people.causes import UNITS
 from resight.people.plan import Plan
@@ -55,6 +55,11 @@ class Rival:
 
     def __init__(self, embed: Callable[..., np.ndarray], digest: str) -> None:
         self.embed, self.digest = embed, digest
+        self.needs_maps = False
+
+    def embed_files(self, paths: Sequence[Path], *, told: Callable[[int], None], maps: object = None) -> Embedded:
+        """Embed picture files as a model does."""
+        return Embedded(self.embed(paths, told=told))
 
 
 @dataclass(frozen=True, slots=True)
