@@ -200,6 +200,8 @@ def write_recipe(job: Job, folder: Path, resnet50: Path | None) -> Path:
 
 def run_until(words: list[str], end: float) -> int | None:
     """Run a command until it ends or `end` (of the monotonic clock) is near: then None, its state saved."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: the training would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(words)
     try:
         return process.wait(timeout=max(1.0, end - MARGIN_S - time.monotonic()))
