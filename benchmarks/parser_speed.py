@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,12 @@ def measure(kind: str, *, threads: int, seconds: float) -> dict[str, float]:
         from resight.export import export_parser
 
         settings = ParserSettings(parser=parser, labels="lip20", height=high, width=wide)
-        path = Path(f"/tmp/resight-{size}.onnx")
-        export_parser(ParserModel(network, settings, torch.device("cpu")), path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(path, options)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{size}.onnx"
+            export_parser(ParserModel(network, settings, torch.device("cpu")), path)
+            session = onnxruntime.InferenceSession(path, options)
         pictures = np.zeros((batch, high, wide, 3), np.uint8)
         return _rate(lambda: session.run(None, {"pictures": pictures}), batch, least_s=seconds)
     network = network.to(memory_format=torch.channels_last)

@@ -16,6 +16,8 @@ from resight.diagnose.tables import condition_table, write_table
 from resight.errors import DatasetNotFound
 
 NO_PARSER: Final = "none"
+OpenParser = tuple[Parse | None, LabelSet, str]
+"""Crops to maps, the classes of the maps, and the parser's name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +69,7 @@ def conditions(config: ConditionsOf) -> int:
     return 1 if unreadable else 0
 
 
-def open_parser(name: str | None) -> tuple[Parse | None, LabelSet, str]:
+def open_parser(name: str | None) -> OpenParser:
     """Load a parser as a function from crops to maps, with the classes of its maps and its name.
 
     None is the shipped one; NO_PARSER gives no function, and masks are a prior then.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from resight.commands.conditions import NO_PARSER, open_parser
+from resight.commands.conditions import NO_PARSER, OpenParser, open_parser
 from resight.commands.datasets import SetOptions
 from resight.commands.diagnose_page import compare, read_run, write_report
 from resight.commands.diagnose_text import print_findings
@@ -90,8 +90,9 @@ def diagnose(config: Diagnose) -> int:
     ap = score_features(features, protocol=config.protocol).ap
     ledger = ledger_of(features, protocol=config.protocol)
     conditions = None
+    parser = open_parser(config.parser if folders else NO_PARSER)
     if folders:
-        conditions = _conditions(config, features, folders)
+        conditions = _conditions(config, features, folders, parser)
     found = attribute(
         features,
         ledger,
@@ -109,7 +110,6 @@ def diagnose(config: Diagnose) -> int:
         tables.write_table(config.out / name, table, parquet=config.parquet)
     _write_run(config, ledger, thresholds.version, conditions)
     page = config.out / "report.html"
-    parse, labels, _ = open_parser(config.parser if folders else NO_PARSER)
     facts = {"model": _named(config), "protocol": config.protocol, "thresholds": f"{thresholds.version}, {RULES}"}
     write_report(
         page,
@@ -117,12 +117,12 @@ def diagnose(config: Diagnose) -> int:
         folders,
         dataset=str(config.x),
         facts=facts,
-        parse=parse,
-        labels=labels,
+        parse=parser[0],
+        labels=parser[1],
         language=config.language,
         blur_heads=config.blur_heads,
     )
-    print_findings(console, found, config.out, parsed=parse is not None)
+    print_findings(console, found, config.out, parsed=parser[0] is not None)
     console.print(f"Page: {page}", markup=False)
     return 0
 
@@ -164,9 +164,9 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
     return features, there
 
 
-def _conditions(config: Diagnose, features: Features, folders: Sequence[Path]) -> Conditions:
+def _conditions(config: Diagnose, features: Features, folders: Sequence[Path], parser: OpenParser) -> Conditions:
     files = [*features.query.files.tolist(), *features.gallery.files.tolist()]
-    parse, labels, parser = open_parser(config.parser)
+    parse, labels, name = parser
     with bar("measuring", total=len(files)) as told:
         return measured(
             [folders[0] / file for file in files],
@@ -174,7 +174,7 @@ def _conditions(config: Diagnose, features: Features, folders: Sequence[Path]) -
             thresholds=read_thresholds(config.thresholds),
             parse=parse,
             label_set=labels,
-            parser=parser,
+            parser=name,
             told=told,
         )
 
