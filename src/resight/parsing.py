@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import safetensors
@@ -70,6 +70,8 @@ class Parsed:
     """Expected quality of this map, 0..1; NaN where the parser does not say."""
     second_share: float
     """Share of the crop that another person covers, 0..1; NaN where the parser does not say."""
+    view_degrees: float
+    """0 seen from the front, 90 looking to the picture's right, -90 to its left, 180 from behind; NaN unknown."""
 
 
 def build_parser(name: str, *, classes: int, backbone: str = "") -> nn.Module:
@@ -133,10 +135,8 @@ class ParserModel:
         return self._told(self._answer(pictures, flip=flip), sizes, regrouping) if len(pictures) else []
 
     @torch.inference_mode()
-    def _told(
-        self, answer: tuple[Tensor, Tensor, Tensor], sizes: Sequence[tuple[int, int]], regrouping: Regrouping | None
-    ) -> list[Parsed]:
-        probabilities, sure, second = answer
+    def _told(self, answer: _Answer, sizes: Sequence[tuple[int, int]], regrouping: Regrouping | None) -> list[Parsed]:
+        probabilities = answer.probabilities
         if regrouping is not None:
             probabilities = regroup_probabilities(probabilities, regrouping)
         maps: list[UInt8[np.ndarray, "H W"]] = [np.zeros((0, 0), np.uint8)] * len(sizes)
@@ -145,35 +145,50 @@ class ParserModel:
             for row, found in zip(rows, largest(probabilities[rows], size), strict=True):
                 maps[row] = found
         each = probabilities.float().cpu().numpy()
-        return [Parsed(maps[row], each[row], float(sure[row]), float(second[row])) for row in range(len(sizes))]
+        degrees = torch.rad2deg(torch.atan2(answer.view[:, 1], answer.view[:, 0]))
+        numbers = torch.stack([answer.sure, answer.second_share, degrees], 1).tolist()
+        return [Parsed(labels, found, *told) for labels, found, told in zip(maps, each, numbers, strict=True)]
 
     @torch.inference_mode()
-    def _answer(self, pictures: NDArray[np.uint8], *, flip: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Probabilities B K h w, sure B and share of others B; NaN where the network does not say."""
+    def _answer(self, pictures: NDArray[np.uint8], *, flip: bool) -> _Answer:
         images = normalise(torch.from_numpy(pictures).to(self.device)).contiguous(memory_format=torch.channels_last)
         found = self.network(images)
         probabilities = found.logits.float().softmax(1)
-        sure, second = found.sure, found.second
+        sure, second, view = found.sure, found.second, found.view
         if flip:
             mirrored = self.network(images.flip(3))
             swap = torch.from_numpy(self.labels.swap().astype(np.int64)).to(self.device)
             probabilities = (probabilities + mirrored.logits.float().softmax(1).flip(3)[:, swap]) / 2
             sure = None if sure is None else (sure + mirrored.sure) / 2
             second = None if second is None else (second + mirrored.second.flip(3)) / 2
+            view = None if view is None else (view + mirrored.view * mirrored.view.new_tensor([1, -1])) / 2
         unknown = torch.full((len(pictures),), torch.nan)
-        share = unknown if second is None else (second > 0).float().mean((1, 2, 3)).cpu()
-        return probabilities, unknown if sure is None else sure.float().cpu(), share
+        return _Answer(
+            probabilities,
+            unknown if sure is None else sure.float().cpu(),
+            unknown if second is None else (second > 0).float().mean((1, 2, 3)).cpu(),
+            torch.stack([unknown, unknown], 1) if view is None else view.float().cpu(),
+        )
 
 
-def _mean(answers: Sequence[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+class _Answer(NamedTuple):
+    """Of a batch; NaN where the network does not say."""
+
+    probabilities: Float32[Tensor, "B K h w"]
+    sure: Float32[Tensor, " B"]
+    second_share: Float32[Tensor, " B"]
+    view: Float32[Tensor, "B 2"]
+
+
+def _mean(answers: Sequence[_Answer]) -> _Answer:
     """Mean of answers at several sizes, brought to the grid of the first."""
-    grid = answers[0][0].shape[2:]
+    grid = answers[0].probabilities.shape[2:]
     maps = [
         one if one.shape[2:] == grid else F.interpolate(one, grid, mode="bilinear", align_corners=False)
-        for one, _, _ in answers
+        for one in (answer.probabilities for answer in answers)
     ]
-    sure, second = (torch.stack([answer[place] for answer in answers]).mean(0) for place in (1, 2))
-    return torch.stack(maps).mean(0), sure, second
+    rest = (torch.stack(parts).mean(0) for parts in zip(*(answer[1:] for answer in answers), strict=True))
+    return _Answer(torch.stack(maps).mean(0), *rest)
 
 
 def largest(probabilities: Tensor, size: tuple[int, int]) -> UInt8[np.ndarray, "B H W"]:

@@ -28,7 +28,8 @@ def canvases(count: int = 4) -> Canvases:
     labels = torch.zeros(count, 48, 24, dtype=torch.uint8)
     labels[:, 12:36, 8:12], labels[:, 12:36, 12:16] = 1, 2
     pictures = (labels[..., None] * torch.tensor([100, 0, 0], dtype=torch.uint8)).contiguous()
-    return Canvases(pictures, labels, torch.zeros_like(labels), torch.ones(count, dtype=torch.bool))
+    whole = torch.ones(count, dtype=torch.bool)
+    return Canvases(pictures, labels, torch.zeros_like(labels), whole, torch.tensor([[0.6, 0.8]]).repeat(count, 1))
 
 
 def change(given: Canvases, how: Spoiling, *, seed: int = 0, scale=(1.0, 1.0), shift: float = 0.0, mirror: float = 0.0):
@@ -48,6 +49,8 @@ def test_a_mirror_swaps_sides_so_that_they_stay_the_persons_own() -> None:
     found = change(given, quiet(), mirror=1.0)
     assert torch.equal(found.labels, given.labels[:, 8:40, 4:20])  # this person is its own mirror image
     assert torch.allclose(found.images, normalise(given.pictures[:, 8:40, 4:20]).flip(3), atol=1e-3)
+    assert torch.equal(found.views, given.views * torch.tensor([1.0, -1.0]))  # looks the other way, as much from ahead
+    assert torch.equal(change(given, quiet()).views, given.views)
 
 
 def test_labels_move_as_the_pixels_do_and_nothing_is_known_outside() -> None:
@@ -73,7 +76,9 @@ def test_a_pasted_person_is_background_and_marked_as_another_one() -> None:
 
 def test_nothing_is_put_behind_a_person_without_an_outline() -> None:
     given = canvases(8)
-    sparse = Canvases(given.pictures, torch.full_like(given.labels, 255), given.others, given.whole & False)
+    sparse = Canvases(
+        given.pictures, torch.full_like(given.labels, 255), given.others, given.whole & False, given.views
+    )
     found = change(sparse, quiet(second=1.0), seed=1)
     assert not bool((found.others == 1).any())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resight.nn.backbones import EfficientNetLite
+from resight.nn.parsing import Parsing
 from resight.parsers.lite import (
+    FromView,
     LiteBackbone,
     ParserLite,
     borders,
@@ -20,6 +24,17 @@ from resight.parsers.lite import (
 )
 
 SETS = torch.tensor([[True, False, False], [False, True, False], [False, False, True], [False, True, True]])
+
+WEIGHTS: dict[str, Any] = dict(
+    sets=SETS,
+    mirrored=torch.tensor([0, 2, 1, 3]),
+    weights=torch.ones(4),
+    second_weight=1.0,
+    sure_weight=1.0,
+    edge_weight=0.5,
+    side_weight=1.0,
+    view_weight=1.0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -97,16 +112,49 @@ def test_the_losses_fall_when_the_answer_is_right_and_ignored_pixels_cost_nothin
     ids = torch.randint(0, 3, (2, 32, 16), dtype=torch.uint8)
     others = torch.zeros(2, 32, 16, dtype=torch.uint8)
     right = torch.nn.functional.one_hot(ids.long(), 3).permute(0, 3, 1, 2).float() * 20
-    keep = dict(sets=SETS, weights=torch.ones(4), second_weight=1.0, sure_weight=1.0, edge_weight=0.5)
-    from resight.nn.parsing import Parsing
 
     def losses(logits: torch.Tensor, ids: torch.Tensor) -> dict[str, torch.Tensor]:
         found = Parsing(logits=logits, second=torch.full((2, 1, 32, 16), -20.0), sure=torch.full((2,), 0.5))
-        return lite_objective(found, ids, others, **keep)
+        return lite_objective(found, ids, others, torch.full((2, 2), torch.nan), **WEIGHTS)
 
     assert losses(right, ids)["parts"] < 1e-3 < losses(-right, ids)["parts"]
     assert losses(right, ids)["second"] < 1e-6
     assert losses(-right, torch.full_like(ids, 255))["parts"] == 0
+
+
+def test_the_side_is_asked_once_more_where_the_truth_has_one_and_nowhere_else() -> None:
+    ids = torch.tensor([[[1, 2], [0, 3]]], dtype=torch.uint8)[:, :, :, None].expand(-1, -1, -1, 3).reshape(1, 2, 6)
+    ids = ids[..., :5]  # an odd side: no pixel is thinned out
+    logits = torch.randn(1, 3, 2, 5, generator=torch.Generator().manual_seed(0))
+    found = lite_objective(Parsing(logits=logits), ids, torch.zeros_like(ids), torch.zeros(1, 2), **WEIGHTS)
+    p = logits.softmax(1)[0]
+    expected = []
+    for row, column in np.ndindex(2, 5):
+        own = int(ids[0, row, column])
+        if own in (1, 2):  # the mirrored class is the other one
+            expected.append(-torch.log(p[own, row, column] / (p[1, row, column] + p[2, row, column])))
+    assert torch.allclose(found["sides"], torch.stack(expected).mean(), atol=1e-5)
+    plain = lite_objective(
+        Parsing(logits=logits), torch.full_like(ids, 3), torch.zeros_like(ids), torch.zeros(1, 2), **WEIGHTS
+    )
+    assert plain["sides"] == 0
+
+
+def test_the_view_is_learned_where_it_is_known(network: ParserLite) -> None:
+    ids = torch.zeros(2, 16, 16, dtype=torch.uint8)
+    views = torch.tensor([[0.5, torch.nan], [torch.nan, torch.nan]])
+    said = Parsing(logits=torch.zeros(2, 3, 16, 16), view=torch.tensor([[0.0, 9.0], [9.0, 9.0]]))
+    assert lite_objective(said, ids, ids, views, **WEIGHTS)["view"] == pytest.approx(0.25)
+
+
+def test_the_view_can_turn_every_answer(network: ParserLite) -> None:
+    torch.manual_seed(0)
+    changed = FromView(4)
+    torch.nn.init.normal_(changed.change.weight)
+    maps = torch.randn(1, 4, 3, 2)
+    front, behind = changed(maps, torch.tensor([[1.0, 0.0]])), changed(maps, torch.tensor([[-1.0, 0.0]]))
+    assert torch.allclose(front + behind, 2 * maps, atol=1e-5)
+    assert not torch.allclose(front[..., 0] - maps[..., 0], front[..., 1] - maps[..., 1])  # left is not right
 
 
 def test_thinning_takes_one_pixel_of_each_block_and_a_batch_takes_all_four_in_turn() -> None:

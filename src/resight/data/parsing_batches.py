@@ -79,15 +79,18 @@ class Canvases:
     labels: UInt8[Tensor, "B H W"]
     others: UInt8[Tensor, "B H W"]
     whole: Bool[Tensor, " B"]
+    views: Float[Tensor, "B 2"]
+    """Cosine and sine of the angle that the wanted person is seen at (see `parsing_layouts.UNKNOWN_VIEW`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsingBatch:
-    """What a parser learns from: images B 3 h w (normalised), labels and others B h w uint8."""
+    """What a parser learns from: images B 3 h w (normalised), labels and others B h w, views B 2 (NaN unknown)."""
 
     images: Float[Tensor, "B 3 h w"]
     labels: UInt8[Tensor, "B h w"]
     others: UInt8[Tensor, "B h w"]
+    views: Float[Tensor, "B 2"]
 
 
 Draw = Callable[..., Tensor]
@@ -118,12 +121,13 @@ def changed(
     images, labels, others = _viewed(canvases, theta, size)
     swap = torch.from_numpy(_lookup(rows.mirrored)).to(device)
     labels = torch.where(turned[:, None, None], swap[labels.long()], labels)
+    views = torch.where(turned[:, None], canvases.views * torch.tensor([1.0, -1.0], device=device), canvases.views)
     person = torch.from_numpy(np.append(rows.person, np.zeros(256 - len(rows.person), bool))).to(device)
     seconds = (draw(0.0, 1.0) < how.second) & canvases.whole.roll(1, 0)
     images, labels, others = _paste(images, labels, others, person, canvases.whole, seconds, draw, rows.background)
     images, labels, others = _erase(images, labels, others, person, draw, how.erase, rows.background)
     images = _spoil(images, how, draw, rng)
-    return ParsingBatch(images.contiguous(memory_format=torch.channels_last), labels, others)
+    return ParsingBatch(images.contiguous(memory_format=torch.channels_last), labels, others, views)
 
 
 def _lookup(mirrored: UInt8[np.ndarray, " S"]) -> UInt8[np.ndarray, " 256"]:

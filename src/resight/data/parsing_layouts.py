@@ -8,6 +8,8 @@ Proof: tests/data/test_parsing_sets.py.
 
 from __future__ import annotations
 
+import csv
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,6 +36,10 @@ VALIDATION_PERSONS: Final = 100
 """Highest-numbered training persons of Market-1501, on which choices are made."""
 AROUND: Final = 0.1
 """A person's box in a photo is widened on each side by this share of its height."""
+SHOULDERS: Final = 0.8
+"""Width of the shoulders, joint to joint, over the length of the trunk, neck to hips, seen from the front."""
+UNKNOWN_VIEW: Final = (math.nan, math.nan)
+"""Cosine (1: from the front, -1: from behind) and sine (1: looking to the picture's right) of a view; NaN unknown."""
 PPP_LABELS: Final = ("pascal_person_part_gt", "SegmentationPart", "SegmentationClassPart")
 
 
@@ -55,6 +61,8 @@ class ParsingPicture:
     """The wanted person's value in `persons`; 0 where nobody is chosen."""
     points: Float32[np.ndarray, "K 2"] | None = field(default=None, compare=False)
     """Key points, x and y in pixels from 0, in the order of `label_meanings.KEYPOINTS14`."""
+    view: tuple[float, float] = field(default=UNKNOWN_VIEW, compare=False)
+    """Cosine and sine of the angle that the wanted person is seen at."""
 
 
 Reader = Callable[[Path, Half, str], Iterator[ParsingPicture]]
@@ -94,11 +102,20 @@ def lip_lists(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
 
 def people(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
     """Yield rendered people; maps/persons says 1 for the person that the labels show and more for others."""
+    views = _views(root / "people.csv")
     for one in lip_folders(root / "lip", half, source):
         persons = root / "maps" / "persons" / f"{one.picture.stem}.png"
         if not persons.exists():
             raise DatasetNotFound(f"{persons} is missing: run `resight people` again with the same settings.")
-        yield ParsingPicture(one.picture, one.labels, persons, source, half, wanted=1)
+        view = views.get(one.picture.stem, UNKNOWN_VIEW)
+        yield ParsingPicture(one.picture, one.labels, persons, source, half, wanted=1, view=view)
+
+
+def _views(table: Path) -> dict[str, tuple[float, float]]:
+    """View of each rendered person by the stem of its picture."""
+    with table.open(encoding="utf-8", newline="") as lines:
+        angles = {Path(row["file"]).stem: math.radians(float(row["view_degrees"])) for row in csv.DictReader(lines)}
+    return {stem: (math.cos(angle), math.sin(angle)) for stem, angle in angles.items()}
 
 
 def atr(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
@@ -167,7 +184,15 @@ def market_keypoints(root: Path, half: Half, source: str) -> Iterator[ParsingPic
     _all_there(folder, names)
     for row in sorted(range(len(names)), key=names.__getitem__):
         if (persons[row] < first) == (half == "train"):
-            yield ParsingPicture(folder / names[row], None, None, source, half, points=points[row])
+            view = facing(points[row]), math.nan
+            yield ParsingPicture(folder / names[row], None, None, source, half, points=points[row], view=view)
+
+
+def facing(points: Float32[np.ndarray, "14 2"]) -> float:
+    """Cosine of the view from the joints: the left shoulder lies right of the right one when seen from the front."""
+    neck, right, left, *hips = points[[1, 2, 5, 8, 11]]
+    trunk = float(np.linalg.norm(np.mean(hips, 0) - neck))
+    return float(np.clip((left[0] - right[0]) / max(SHOULDERS * trunk, 1.0), -1, 1))
 
 
 def train_keypoints(path: Path) -> tuple[list[str], Float32[np.ndarray, "N 14 2"]]:

@@ -155,6 +155,7 @@ class PictureList:
     """Points of all records in a row."""
     ends: Int32[np.ndarray, " N"]
     """Where each record's points end."""
+    views: Float32[np.ndarray, "N 2"]
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -173,13 +174,14 @@ class PictureList:
             crop=None if crop[0] < 0 else (crop[0], crop[1], crop[2], crop[3]),
             wanted=int(self.wanted[row]),
             points=points if len(points) else None,
+            view=(float(self.views[row, 0]), float(self.views[row, 1])),
         )
 
     @property
     def nbytes(self) -> int:
         """Bytes that the list holds."""
         arrays = (self.pictures, self.labels, self.persons, self.source_of, self.crops, self.wanted, self.points)
-        return sum(array.nbytes for array in arrays) + self.ends.nbytes
+        return sum(array.nbytes for array in arrays) + self.ends.nbytes + self.views.nbytes
 
     def rows_of(self, source: str) -> NDArray[np.int64]:
         """Rows of one source, to draw sources in chosen shares."""
@@ -208,4 +210,5 @@ def picture_list(pictures: Iterable[ParsingPicture], *, half: Half) -> PictureLi
         np.array([record.wanted for record in records], np.int16),
         np.concatenate(found),
         np.cumsum([len(points) for points in found]).astype(np.int32),
+        np.array([record.view for record in records], np.float32),
     )

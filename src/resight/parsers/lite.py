@@ -3,7 +3,10 @@
 An own design: the first stages of EfficientNet-Lite0 (ImageNet weights; Tan and Le, ICML 2019), a context block at
 stride 16, and a decoder of depthwise convolutions that adds the finer maps up to stride 2. The wanted person is the
 one that the box was made for, so every level sees where it looks: two channels hold the place in the crop, -1..1.
-Differs from usual parsers: it also says which pixels are another person's and how good it expects its map to be.
+Left and right are the person's own: a foot in the left half is the right one from the front and the left one from
+behind. So the context block says from where the person is seen, and every level reads it (`FromView`).
+Differs from usual parsers: it also says which pixels are another person's, the view, and how good it expects its map
+to be.
 Proof: tests/parsers/test_lite.py; benchmarks/parser_speed.py.
 """
 
@@ -81,7 +84,7 @@ class Separable(nn.Module):
 
 
 class Context(nn.Module):
-    """Gather what is far away: wide depthwise kernels, and the mean of the whole crop and of its four quarters down."""
+    """Gather what is far away, by wide depthwise kernels and the mean of the whole crop, and tell the view from it."""
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
@@ -89,22 +92,43 @@ class Context(nn.Module):
         self.near = Separable(channels, channels, kernel=5)
         self.far = Separable(channels, channels, kernel=5, dilation=2)
         self.whole = nn.Linear(channels, channels)
+        self.view = nn.Linear(channels, 2)
+        self.from_view = FromView(channels)
         self.join = Separable(channels, channels, kernel=5)
 
-    def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B D h w"]:
+    def forward(self, x: Float[Tensor, "B C h w"]) -> tuple[Float[Tensor, "B D h w"], Float[Tensor, "B 2"]]:
         x = F.relu(self.reduce(with_places(x)), inplace=True)
         x = self.far(self.near(x))
-        whole = self.whole(x.mean((2, 3)))[:, :, None, None]
-        return torch.as_tensor(self.join(x + whole))
+        mean = x.mean((2, 3))
+        view = self.view(mean)
+        x = x + self.whole(mean)[:, :, None, None]
+        return self.join(self.from_view(x, view)), view
 
 
 def with_places(maps: Float[Tensor, "B C h w"]) -> Float[Tensor, "B E h w"]:
     """Append two channels: how far down and how far right a cell's centre lies, -1..1."""
-    count, _, high, wide = maps.shape
+    return torch.cat([maps, _places(maps)[None].expand(len(maps), -1, -1, -1)], 1)
+
+
+def _places(maps: Float[Tensor, "B C h w"]) -> Float[Tensor, "2 h w"]:
+    high, wide = maps.shape[2:]
     down = (torch.arange(high, device=maps.device, dtype=maps.dtype) * 2 + 1) / high - 1
     right = (torch.arange(wide, device=maps.device, dtype=maps.dtype) * 2 + 1) / wide - 1
-    places = torch.stack([down[:, None].expand(high, wide), right[None].expand(high, wide)])
-    return torch.cat([maps, places[None].expand(count, 2, high, wide)], 1)
+    return torch.stack([down[:, None].expand(high, wide), right[None].expand(high, wide)])
+
+
+class FromView(nn.Module):
+    """Let the view change maps: each channel's strength, its level, and its slope from left to right."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.change = nn.Linear(2, 3 * channels)
+        nn.init.zeros_(self.change.weight)
+        nn.init.zeros_(self.change.bias)
+
+    def forward(self, x: Float[Tensor, "B C h w"], view: Float[Tensor, "B 2"]) -> Float[Tensor, "B C h w"]:
+        strength, level, slope = self.change(view)[:, :, None, None].chunk(3, 1)
+        return torch.as_tensor(x * (1 + strength) + level + slope * _places(x)[1])
 
 
 class LiteHead(nn.Module):
@@ -116,10 +140,12 @@ class LiteHead(nn.Module):
         self.context = Context(deep, width)
         self.skip8 = _pointwise(coarse, 96)
         self.up8 = _pointwise(width, 96)
-        self.mix8 = nn.Sequential(Separable(98, 96, kernel=5), Separable(96, 96, kernel=3))
+        self.mix8, self.view8 = Separable(98, 96, kernel=5), FromView(96)
+        self.refine8 = Separable(96, 96, kernel=3)
         self.skip4 = _pointwise(middle, 64)
         self.up4 = _pointwise(96, 64)
-        self.mix4 = nn.Sequential(Separable(66, 64, kernel=5), Separable(64, 64, kernel=3))
+        self.mix4, self.view4 = Separable(66, 64, kernel=5), FromView(64)
+        self.refine4 = Separable(64, 64, kernel=3)
         self.skip2 = _pointwise(fine, 32)
         self.up2 = _pointwise(64, 32)
         self.mix2 = Separable(32, 32, kernel=3)
@@ -129,14 +155,16 @@ class LiteHead(nn.Module):
 
     def forward(self, maps: tuple[Tensor, ...]) -> Parsing:
         fine, middle, coarse, deep = maps
-        context = self.context(deep)
+        context, view = self.context(deep)
         x = self.mix8(with_places(F.relu(self.skip8(coarse) + _twice(self.up8(context)))))
-        x = middle4 = self.mix4(with_places(F.relu(self.skip4(middle) + _twice(self.up4(x)))))
+        x = self.refine8(self.view8(x, view))
+        x = self.mix4(with_places(F.relu(self.skip4(middle) + _twice(self.up4(x)))))
+        x = middle4 = self.refine4(self.view4(x, view))
         x = self.mix2(F.relu(self.skip2(fine) + _twice(self.up2(x))))
         found = self.answer(x) + _twice(self.coarse_answer(middle4))
         seen = torch.cat([context.mean((2, 3)), middle4.mean((2, 3))], 1).detach()
         sure = torch.sigmoid(self.sure(seen).squeeze(1))
-        return Parsing(logits=found[:, :-1], second=found[:, -1:], sure=sure)
+        return Parsing(logits=found[:, :-1], second=found[:, -1:], sure=sure, view=view)
 
 
 def _twice(maps: Tensor) -> Tensor:
@@ -166,17 +194,23 @@ def lite_objective(
     found: Parsing,
     labels: UInt8[Tensor, "B H W"],
     others: UInt8[Tensor, "B H W"],
+    views: Float[Tensor, "B 2"],
     *,
     sets: Bool[Tensor, "S K"],
+    mirrored: Int[Tensor, " S"],
     weights: Float[Tensor, " S"],
     second_weight: float,
     sure_weight: float,
     edge_weight: float,
+    side_weight: float,
+    view_weight: float,
 ) -> dict[str, Float[Tensor, ""]]:
-    """Parse the wanted person, find the others' pixels, and foresee the quality of one's own map.
+    """Parse the wanted person, find the others' pixels, tell the view, and foresee the quality of one's own map.
 
     `labels` are rows of `sets` (the classes that a pixel may be; 255 is ignored), `weights` say how much each row
-    counts, `others` is 1 where another person is (255 unknown). Pixels beside another label count `edge_weight` more.
+    counts, `mirrored` is the row that it becomes in a mirror; `others` is 1 where another person is (255 unknown),
+    `views` cosine and sine of the view (NaN unknown). Pixels beside another label count `edge_weight` more. Sided
+    parts are few pixels: `side_weight` asks once more which of the two sides they are, given that it is one of them.
     """
     size = labels.shape[1:]
     edges = thinned(borders(labels)[:, None])[:, 0]
@@ -186,7 +220,16 @@ def lite_objective(
     known = ids != IGNORE
     share = torch.where(known, weights[ids.clamp_max(len(weights) - 1)], 0.0)
     share = share * (1 + edge_weight * edges)
-    losses = {"parts": (set_loss(logits, ids, sets) * share).sum() / share.sum().clamp_min(1.0)}
+    wrong = set_loss(logits, ids, sets)
+    losses = {"parts": (wrong * share).sum() / share.sum().clamp_min(1.0)}
+    turned = torch.where(known, mirrored[ids.clamp_max(len(mirrored) - 1)], IGNORE)
+    sided = known & (turned != ids)
+    other_side = set_loss(logits, turned.masked_fill(~sided, IGNORE), sets)
+    losses["sides"] = side_weight * (F.softplus(wrong - other_side) * sided).sum() / sided.sum().clamp_min(1)
+    if found.view is not None:
+        told = views.isfinite()
+        missed = torch.where(told, found.view.float() - views.nan_to_num(), 0.0).square()
+        losses["view"] = view_weight * missed.sum() / told.sum().clamp_min(1)
     if found.second is not None:
         second = F.interpolate(found.second.float(), tuple(size), mode="bilinear", align_corners=False)
         told = others != IGNORE

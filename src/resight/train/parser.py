@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from resight.errors import BadRecipe, UnknownName
 from resight.losses import set_loss
 from resight.nn.backbones import imagenet_weights
 from resight.nn.parsing import Parsing
-from resight.parsing import PARSERS, ParserSettings, build_parser, save_parser
+from resight.parsing import PARSERS, ParserSettings, build_parser, load_parser, save_parser
 from resight.train.embedder import load_backbone
 from resight.train.loop import cosine_with_warmup, poly
 from resight.train.parser_recipe import ParserRecipe
@@ -36,6 +37,15 @@ def _new_network(recipe: ParserRecipe) -> nn.Module:
         torch.manual_seed(recipe.seed)
         classes = len(find_labels(recipe.labels).classes)
         network = build_parser(recipe.parser, classes=classes, backbone=recipe.backbone)
+    if recipe.start:
+        old = load_parser(recipe.start)
+        if (old.settings.parser, old.settings.labels) != (recipe.parser, recipe.labels):
+            raise BadRecipe(
+                f"`start` is a {old.settings.parser} of {old.settings.labels}; the recipe trains a {recipe.parser} of "
+                f"{recipe.labels}."
+            )
+        network.load_state_dict(old.network.state_dict())
+        return network
     if recipe.backbone_weights == "none":
         return network
     backbone: Any = network.backbone
@@ -155,15 +165,20 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: t
         from resight.parsers.lite import lite_objective
 
         weights = torch.from_numpy(data.weights(recipe.balance, points=recipe.point_weight)).to(device)
+        mirrored = torch.from_numpy(data.table.swap()[: len(sets)].astype(np.int64)).to(device)
         return lambda found, truth: lite_objective(
             found,
             truth.labels,
             truth.others,
+            truth.views,
             sets=sets,
+            mirrored=mirrored,
             weights=weights,
             second_weight=recipe.second_weight,
             sure_weight=recipe.sure_weight,
             edge_weight=recipe.edge_weight,
+            side_weight=recipe.side_weight,
+            view_weight=recipe.view_weight,
         )
 
     def pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -37,6 +37,8 @@ class ParserRecipe:
     """What turns a picture into maps of features."""
     backbone_weights: str = "imagenet"
     """`imagenet`, `none`, or a file of backbone weights."""
+    start: str = ""
+    """Run folder or weights file of a parser of the same kind to go on from, instead of new weights."""
     height: int = 128
     """Height of training pictures in pixels."""
     width: int = 64
@@ -83,6 +85,10 @@ class ParserRecipe:
     """How much more a pixel beside another label weighs (parser-lite)."""
     second_weight: float = 0.3
     """Weight of finding another person's pixels (parser-lite)."""
+    side_weight: float = 0.3
+    """Weight of telling left from right where the truth has a side (parser-lite)."""
+    view_weight: float = 1.0
+    """Weight of telling from where the person is seen (parser-lite)."""
     sure_weight: float = 0.05
     """Weight of foreseeing the map's quality (parser-lite)."""
     average: float = 0.999

@@ -7,6 +7,7 @@ training persons lie. Proof: tests/train/test_parser.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,20 +75,27 @@ def _spread(records: list[ParsingPicture], most: int) -> list[ParsingPicture]:
 def _exact(name: str, records: list[ParsingPicture]) -> HeldOut:
     def score(model: ParserModel, rng: np.random.Generator | None) -> dict[str, Any]:
         confusion = Confusion(PARTS7)
-        sure, quality = [], []
+        sure, quality, views = [], [], []
         for record, pixels, parsed in _parsed(model, records, find_regrouping(model.labels, PARTS7)):
             truth = regroup_map(read_map(_map_of(record), LIP20, size=pixels.shape[:2], ignored=True), LIP20_PARTS7)
             confusion.add(truth, parsed.labels, record.picture.name)
             known = (truth != IGNORE) & ((truth > 0) | (parsed.labels > 0))
             quality.append(float((truth == parsed.labels)[known].mean()) if known.any() else 1.0)
             sure.append(parsed.sure)
+            views.append(_turned(parsed.view_degrees, record.view))
         varied = np.std(sure) > 0 and np.std(quality) > 0
         return _told(confusion, rng) | {
             "side_confusion": confusion.scores().side_confusion,
+            "view_within_45": float(np.mean(np.array(views) <= 45)) if np.isfinite(views).all() else float("nan"),
             "sure_correlation": float(np.corrcoef(sure, quality)[0, 1]) if varied else float("nan"),
         }
 
     return HeldOut(name, len(records), score)
+
+
+def _turned(degrees: float, view: tuple[float, float]) -> float:
+    """Degrees between a told and a true view, 0..180."""
+    return abs((degrees - math.degrees(math.atan2(view[1], view[0])) + 180) % 360 - 180)
 
 
 def _ccp(name: str, records: list[ParsingPicture]) -> HeldOut:

@@ -36,7 +36,7 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SourceArrays:
-    """All canvases of one source on disk. Shapes: pictures N H W 3; labels and others N H W (see `Canvases`)."""
+    """All canvases of one source on disk. Shapes: pictures N H W 3, labels and others N H W, views N 2."""
 
     name: str
     share: str
@@ -45,6 +45,7 @@ class SourceArrays:
     pictures: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     others: NDArray[np.uint8]
+    views: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,8 @@ def _arrays(
                 array.flush()
             del opened
     pictures, labels, others = (np.load(path, mmap_mode="r") for path in paths)
-    return SourceArrays(source.name, source.share, source.whole, pictures, labels, others), print_
+    views = source.pictures.views
+    return SourceArrays(source.name, source.share, source.whole, pictures, labels, others, views), print_
 
 
 def canvas(shown: Shown, size: tuple[int, int]) -> tuple[Pixels, UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:
@@ -220,7 +222,7 @@ def chosen_canvases(data: ParsingSet, count: int, chance: np.random.Generator, d
     for source, number in zip(data.sources, numbers, strict=True):
         rows = np.sort(chance.integers(len(source.pictures), size=number))
         arrays = (source.pictures, source.labels, source.others)
-        parts.append([*(array[rows] for array in arrays), np.full(number, source.whole)])
+        parts.append([*(array[rows] for array in arrays), np.full(number, source.whole), source.views[rows]])
     order = chance.permutation(count)
     joined = (np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))
     return Canvases(*(torch.from_numpy(array).to(device) for array in joined))

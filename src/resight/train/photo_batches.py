@@ -83,7 +83,12 @@ class PhotoSet:
                     pixels, labels = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
                     images = normalise(pixels.to(device)).contiguous(memory_format=torch.channels_last)
                     labels = labels.to(device)
-                    yield images, ParsingBatch(images, labels, torch.full_like(labels, IGNORE))
+                    yield (
+                        images,
+                        ParsingBatch(
+                            images, labels, torch.full_like(labels, IGNORE), torch.full((count, 2), torch.nan)
+                        ),
+                    )
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
