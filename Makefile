@@ -16,7 +16,7 @@ help:
 	@echo "make check    format, lint, types, import contract"
 	@echo "make format   mend format and what lint can mend"
 	@echo "make figures  draw the README's picture again"
-	@echo "make readme   write the README's tables again from benchmarks/results/*.json"
+	@echo "make readme   write the tables of README and docs again from benchmarks/results/*.json"
 	@echo "make clean    remove .venv and everything that was made"
 
 demo: $(VENV)/.ready

@@ -1,4 +1,4 @@
-"""Write the README's tables from benchmarks/results/*.json, and the output of its first example by running it.
+"""Write the tables of README and docs from benchmarks/results/*.json, and the output of the README's first example.
 
 A number that has no JSON file, or no such key in it, is printed as "not measured". `make readme` calls this.
 """
@@ -9,7 +9,7 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +57,32 @@ def interval(bounds: list[float]) -> str:
     return f"{bounds[0]:.1%} to {bounds[1]:.1%}"
 
 
+def millions(value: float) -> str:
+    return f"{value / 1e6:.2f} M"
+
+
+def billions(value: float) -> str:
+    return f"{value / 1e9:.2f} G"
+
+
+def one_digit(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def signed(value: float) -> str:
+    return f"{value:+.3f}"
+
+
+def pair(size: list[int]) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
+PAGES: Final[dict[str, tuple[str, ...]]] = {
+    "README.md": ("accuracy", "transfer", "parsing", "parsing-speed", "training", "speed"),
+    "docs/parsers_survey.md": ("survey", "survey-cost", "components"),
+}
+"""Which tables a page holds."""
+
 HEADS: Final[dict[str, list[str]]] = {
     "accuracy": ["Market-1501, official test", "mAP", "95 % interval", "Rank-1", "95 % interval", "mINP"],
     "transfer": [
@@ -69,11 +95,46 @@ HEADS: Final[dict[str, list[str]]] = {
     ],
     "parsing": ["`parser-lite`, on pictures that it never saw", "score", "95 % interval"],
     "parsing-speed": ["parsing, two threads, the network alone", "pictures/s", "per CPU second"],
+    "survey": [
+        "one budget for all, from scratch",
+        "LIP validation, mean IoU",
+        "size",
+        "steps × batch",
+        "rendered people: mean IoU",
+        "95 % interval",
+        "Clothing Co-Parsing 801-884: mean IoU",
+        "95 % interval",
+        "training, CPU s",
+    ],
+    "survey-cost": [
+        "one picture of the paper's size",
+        "size",
+        "parameters",
+        "multiply-adds",
+        "memory above the network",
+        "pictures per CPU second",
+    ],
+    "components": ["CE2P, ResNet-18, rendered people", "mean IoU", "gain", "interval over seeds", "over pictures"],
     "training": ["training `baseline-lite`, 128×64, one thread", "pictures/s", "per CPU second", "peak memory"],
     "speed": ["3,368 queries × 15,913 pictures × 2,048 numbers", "CPU time", "memory above input"],
 }
 
-ROWS: Final[dict[str, list[tuple[str, list[Cell]]]]] = {
+SURVEYED: Final = (  # what it says, its row, its paper's mean IoU on LIP
+    ("`parser-lite`", "parser-lite", MISSING),
+    ("CE2P on ResNet-18", "ce2p-resnet18", MISSING),
+    ("CE2P (ResNet-101)", "ce2p", "53.10 (its paper's)"),
+    ("CE2P at 384×128", "ce2p-384x128", MISSING),
+    ("Attention+SSL (VGG-16)", "attention-ssl", "44.73 (its paper's)"),
+    ("Co-CNN", "cocnn", MISSING),
+)
+COMPONENTS: Final = (
+    ("context", "context", ""),
+    ("+ high resolution", "+ high resolution", "context to + high resolution"),
+    ("+ edge", "+ edge", "+ high resolution to + edge"),
+)
+
+ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
+    # a text stands for itself: a number of somebody else's, said to be so
     "accuracy": [
         (
             "`baseline-lite` (shipped)",
@@ -139,6 +200,48 @@ ROWS: Final[dict[str, list[tuple[str, list[Cell]]]]] = {
             ("`parser-lite`, 256×128, ONNX Runtime", "lite onnx 256x128"),
         )
     ],
+    "survey": [
+        (
+            says,
+            [
+                quoted,
+                Cell("parser_survey.json", f"rows.{row}.size", pair),
+                Cell("parser_survey.json", f"rows.{row}.steps_batch", pair),
+                Cell("parser_survey.json", f"rows.{row}.people.mean_iou", three_digits),
+                Cell("parser_survey.json", f"rows.{row}.people.ci95", between),
+                Cell("parser_survey.json", f"rows.{row}.ccp.mean_iou", three_digits),
+                Cell("parser_survey.json", f"rows.{row}.ccp.ci95", between),
+                Cell("parser_survey.json", f"rows.{row}.training_cpu_seconds", whole),
+            ],
+        )
+        for says, row, quoted in SURVEYED
+        if row != "ce2p-384x128"  # the same network, trained at the one size
+    ],
+    "survey-cost": [
+        (
+            says,
+            [
+                Cell("parser_survey_cost.json", f"rows.{row}.size", pair),
+                Cell("parser_survey_cost.json", f"rows.{row}.parameters", millions),
+                Cell("parser_survey_cost.json", f"rows.{row}.multiply_adds", billions),
+                Cell("parser_survey_cost.json", f"rows.{row}.peak_mib_above_network", mebibytes),
+                Cell("parser_survey_cost.json", f"rows.{row}.per_cpu_second", one_digit),
+            ],
+        )
+        for says, row, _ in SURVEYED
+    ],
+    "components": [
+        (
+            says,
+            [
+                Cell("ce2p_components.json", f"rows.{row}.mean_iou", three_digits),
+                Cell("ce2p_components.json", f"steps.{step}.mean_gain", signed),
+                Cell("ce2p_components.json", f"steps.{step}.ci95_seeds", between),
+                Cell("ce2p_components.json", f"steps.{step}.ci95_pictures", between),
+            ],
+        )
+        for says, row, step in COMPONENTS
+    ],
     "training": [
         (
             label,
@@ -172,17 +275,21 @@ ROWS: Final[dict[str, list[tuple[str, list[Cell]]]]] = {
 }
 
 
-def fill(readme: str, results: Path) -> str:
-    """Return the README with each table between its markers written anew."""
-    for name, head in HEADS.items():
+def fill(text: str, results: Path, *, page: str = "README.md") -> str:
+    """Return a page with each of its tables between their markers written anew."""
+    for name in PAGES[page]:
+        head = HEADS[name]
         lines = [head, ["---"] * len(head)]
-        lines += [[label, *(_look_up(results, cell) for cell in cells)] for label, cells in ROWS[name]]
+        lines += [
+            [label, *(cell if isinstance(cell, str) else _look_up(results, cell) for cell in cells)]
+            for label, cells in ROWS[name]
+        ]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         marked = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        readme, count = marked.subn(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", readme)
+        text, count = marked.subn(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
         if count != 1:
-            raise SystemExit(f"README.md needs the markers `<!-- table: {name} -->` and `<!-- end -->` once each.")
-    return readme
+            raise SystemExit(f"{page} needs the markers `<!-- table: {name} -->` and `<!-- end -->` once each.")
+    return text
 
 
 def _look_up(results: Path, cell: Cell) -> str:
@@ -197,8 +304,8 @@ def _look_up(results: Path, cell: Cell) -> str:
 
 def run_example(readme: str) -> str:
     """Return the README with the output of its first python block written under it."""
-    pair = re.compile(r"(```python\n)(.*?)(```\n\n```text\n)(.*?)(```\n)", re.DOTALL)
-    found = pair.search(readme)
+    blocks = re.compile(r"(```python\n)(.*?)(```\n\n```text\n)(.*?)(```\n)", re.DOTALL)
+    found = blocks.search(readme)
     if found is None:
         raise SystemExit("README.md needs a python block with a text block behind it.")
     printed = io.StringIO()
@@ -208,10 +315,11 @@ def run_example(readme: str) -> str:
 
 
 def main() -> None:
-    """Rewrite README.md in place."""
-    path = REPOSITORY / "README.md"
-    text = fill(path.read_text(encoding="utf-8"), REPOSITORY / "benchmarks" / "results")
-    path.write_text(run_example(text), encoding="utf-8")
+    """Rewrite the pages in place."""
+    for page in PAGES:
+        path = REPOSITORY / page
+        text = fill(path.read_text(encoding="utf-8"), REPOSITORY / "benchmarks" / "results", page=page)
+        path.write_text(run_example(text) if page == "README.md" else text, encoding="utf-8")
 
 
 if __name__ == "__main__":

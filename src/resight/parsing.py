@@ -39,6 +39,8 @@ PARSERS: Final[dict[str, str]] = {  # name -> module:class, imported when asked 
     "cocnn": "resight.parsers.cocnn:CoCNN",  # Liang et al., ICCV 2015
     "cocnn-superpixels": "resight.parsers.cocnn:with_superpixels",  # needs the extra `superpixels`
 }
+CORNER_ON_CORNER: Final = frozenset({"ce2p", "ce2p-released", "attention-ssl"})
+"""Parsers whose answer is brought to the picture with aligned corners, because their objectives do so in training."""
 DEFAULT_PARSER: Final = "parser-lite"
 WEIGHTS: Final = Path(__file__).parent / "weights"
 FACTS: Final = "resight-parser"
@@ -101,6 +103,11 @@ class ParserModel:
         """Height and width that crops are brought to."""
         return self.settings.height, self.settings.width
 
+    @property
+    def aligned(self) -> bool:
+        """Whether the corners of the network's answer lie on the corners of its picture."""
+        return self.settings.parser in CORNER_ON_CORNER
+
     def parse(
         self,
         pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]],
@@ -121,7 +128,7 @@ class ParserModel:
         for scale in scales:
             high, wide = (max(1, round(side * scale)) for side in self.size)
             answers.append(self._answer(np.stack([resize(one, high, wide) for one in pictures]), flip=flip))
-        return self._told(_mean(answers), sizes, regrouping)
+        return self._told(_mean(answers, aligned=self.aligned), sizes, regrouping)
 
     def parse_resized(
         self,
@@ -140,9 +147,10 @@ class ParserModel:
         if regrouping is not None:
             probabilities = regroup_probabilities(probabilities, regrouping)
         maps: list[UInt8[np.ndarray, "H W"]] = [np.zeros((0, 0), np.uint8)] * len(sizes)
+        through = self.size if self.aligned else None
         for size in sorted(set(sizes)):
             rows = [row for row, own in enumerate(sizes) if own == size]
-            for row, found in zip(rows, largest(probabilities[rows], size), strict=True):
+            for row, found in zip(rows, largest(probabilities[rows], size, through=through), strict=True):
                 maps[row] = found
         each = probabilities.float().cpu().numpy()
         degrees = torch.rad2deg(torch.atan2(answer.view[:, 1], answer.view[:, 0]))
@@ -180,20 +188,27 @@ class _Answer(NamedTuple):
     view: Float32[Tensor, "B 2"]
 
 
-def _mean(answers: Sequence[_Answer]) -> _Answer:
+def _mean(answers: Sequence[_Answer], *, aligned: bool) -> _Answer:
     """Mean of answers at several sizes, brought to the grid of the first."""
     grid = answers[0].probabilities.shape[2:]
     maps = [
-        one if one.shape[2:] == grid else F.interpolate(one, grid, mode="bilinear", align_corners=False)
+        one if one.shape[2:] == grid else F.interpolate(one, grid, mode="bilinear", align_corners=aligned)
         for one in (answer.probabilities for answer in answers)
     ]
     rest = (torch.stack(parts).mean(0) for parts in zip(*(answer[1:] for answer in answers), strict=True))
     return _Answer(torch.stack(maps).mean(0), *rest)
 
 
-def largest(probabilities: Tensor, size: tuple[int, int]) -> UInt8[np.ndarray, "B H W"]:
-    """Class of the largest probability at each pixel of pictures of `size`, height and width; B K h w -> B H W."""
+def largest(
+    probabilities: Tensor, size: tuple[int, int], *, through: tuple[int, int] | None = None
+) -> UInt8[np.ndarray, "B H W"]:
+    """Class of the largest probability at each pixel of pictures of `size`, height and width; B K h w -> B H W.
+
+    `through` is the network's own picture, for answers whose corners lie on its corners: they are brought to it first.
+    """
     high = probabilities.float()
+    if through is not None and tuple(high.shape[2:]) != through:
+        high = F.interpolate(high, through, mode="bilinear", align_corners=True)
     if tuple(high.shape[2:]) != size:
         high = F.interpolate(high, size, mode="bilinear", align_corners=False)
     return np.asarray(high.argmax(1).to(torch.uint8).cpu().numpy())
@@ -266,7 +281,12 @@ def load_parser(
     try:
         return parser_from_state(state, settings, device=device)
     except RuntimeError as error:
-        raise BadWeights(f"{path} does not fit a {settings.parser} of {settings.labels}: {error}") from error
+        told = [line.strip().rstrip(".") for line in str(error).splitlines()[1:] if line.strip()] or [str(error)]
+        classes = len(find_labels(settings.labels).classes)
+        raise BadWeights(
+            f"{path} does not fit a {settings.parser} of {settings.labels} ({classes} classes): {told[0][:200]}"
+            f"{f' (and {len(told) - 1} more)' if len(told) > 1 else ''}. Its settings are another network's: train again."
+        ) from error
 
 
 def parser_from_state(

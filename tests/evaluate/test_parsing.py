@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,6 +49,33 @@ def test_scores_equal_the_slow_loops(seed: int) -> None:
     assert found.foreground_accuracy == pytest.approx(sum(t == p for t, p in fore) / len(fore))
     assert found.mean_iou == pytest.approx(found.iou.mean())
     assert found.pixels == len(pairs)
+
+
+def test_mean_f1_counts_the_background_as_one_of_its_classes() -> None:
+    """Co-CNN's 76.95 is over 18 classes; the mean of its 17 foreground rows is 75.65."""
+    truth = np.array([[0, 0, 0, 1, 1, 2]], np.uint8)
+    confusion = Confusion(THREE)
+    confusion.add(truth, np.array([[0, 0, 0, 1, 2, 2]], np.uint8))
+    found = confusion.scores()
+    assert found.f1.tolist() == pytest.approx([1, 2 / 3, 2 / 3])
+    assert found.mean_f1 == pytest.approx(7 / 9)
+    assert found.mean_precision == pytest.approx((1 + 1 + 1 / 2) / 3)
+    assert found.mean_accuracy == found.mean_recall == pytest.approx((1 + 1 / 2 + 1) / 3)
+
+
+def test_counting_keeps_no_picture() -> None:
+    """A stack of all predictions, 10,000 × 473 × 473 bytes, once crept into memory as it filled."""
+    confusion = Confusion(PARTS7)
+    maps = np.zeros((128, 64), np.uint8)
+    confusion.add(maps, maps)
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            confusion.add(maps, maps)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100 * 1_000 < 100 * maps.nbytes
 
 
 def test_pictures_one_by_one_count_as_one_large_picture() -> None:
