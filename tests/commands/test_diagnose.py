@@ -35,9 +35,15 @@ def drawn(tmp_path_factory):
 
 @pytest.fixture
 def toy(drawn, tmp_path):
-    """A toy set and features of it: small pictures as they are."""
+    """A toy set and features of it."""
     root = tmp_path / "toy"
     shutil.copytree(drawn, root)
+    _colours(root)
+    return root
+
+
+def _colours(root):
+    """Write features: small pictures as they are."""
     sides = []
     for folder in ("query", "bounding_box_test"):
         paths = sorted((root / folder).glob("*.jpg"))
@@ -46,7 +52,7 @@ def toy(drawn, tmp_path):
         cameras = np.array([int(path.name.split("_c")[1][0]) for path in paths])
         sides.append(side(values, persons, cameras, np.array([f"{folder}/{path.name}" for path in paths])))
     save_features(root / "features.npz", Features(*sides), root=root)
-    return root
+    return root / "features.npz"
 
 
 def rows(path):
@@ -113,6 +119,23 @@ def test_pictures_that_are_missing_in_the_middle_are_empty_cells(toy, tmp_path):
     assert main(["diagnose", str(toy / "features.npz"), "--out", str(out), "--resamples", "200"]) == 0
     row = next(row for row in rows(out / "images.csv") if row["file"].endswith(gone.name))
     assert (row["mask"], row["low_light"]) == ("unreadable", "")
+
+
+def test_the_second_opinion_stands_beside_the_looks(tmp_path):
+    root = write_market(tmp_path / "more", ToyCounts(train_persons=0, persons=60, cameras=3), seed=4)
+    out = tmp_path / "out"
+    words = ["diagnose", str(_colours(root)), "--images", str(root), "--parser", "none", "--resamples", "100"]
+    assert main([*words, "--out", str(out)]) == 0
+    found = rows(out / "regression.csv")
+    assert {row["where"] for row in found} == {"query", "match"}
+    assert all(float(row["low"]) <= float(row["effect"]) <= float(row["high"]) for row in found)
+    parts = {row["cause"]: float(row["share"]) for row in found}
+    assert sum(parts.values()) == pytest.approx(1)
+    by_cause = {row["cause"]: row for row in rows(out / "causes.csv")}
+    assert by_cause["low_light"]["regression_effect"] == next(
+        row["effect"] for row in found if (row["cause"], row["where"]) == ("low_light", "query")
+    )
+    assert "fractional logit" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_search_that_loses_nothing_says_so(tmp_path, capsys):

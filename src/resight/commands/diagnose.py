@@ -102,7 +102,8 @@ def diagnose(config: Diagnose) -> int:
         resamples=config.resamples,
         watch=lambda total: bar("oracles", total=total),
     )
-    written = tables.ledger_tables(ledger, ap) | tables.cause_tables(found.split, found.verdicts, found.steps)
+    written = tables.ledger_tables(ledger, ap)
+    written |= tables.cause_tables(found.split, found.verdicts, found.steps, found.regression)
     written["label_fixes"] = tables.suspects_table(found.suspects)
     if conditions is not None:
         written["images"] = tables.condition_table(conditions)

@@ -149,6 +149,12 @@ COMMANDS: Final[dict[str, Command]] = {
         ("crops",),
         ("resight conditions crops --out conditions.csv",),
     ),
+    "label": Command(
+        "resight.commands.label:Label:label",
+        "Label conditions by eye on an offline page, blind to outcomes, and check signals against the labels.",
+        ("dataset",),
+        ("resight label sample --out labels", "resight label sample --check labels.csv"),
+    ),
     "dose": Command(
         "resight.commands.dose:Dose:dose",
         "Spoil queries step by step (light, detail, covers, cuts) and see what each step costs.",

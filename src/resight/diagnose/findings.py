@@ -20,6 +20,7 @@ from resight.diagnose.grades import Verdict, grade_causes
 from resight.diagnose.ledger import Ledger
 from resight.diagnose.marks import Cells, Marks, cells_of
 from resight.diagnose.oracles import Step, clean_twins, remove_cause, remove_in_turn
+from resight.diagnose.regression import Regression, regress_conditions
 from resight.diagnose.splits import Suspects, nominate
 from resight.diagnose.stages import marks_of
 from resight.diagnose.twins import Turns, every_turn
@@ -46,6 +47,8 @@ class Findings:
     conditions: Conditions | None
     shams: tuple[Verdict, ...]
     """Random conditions, graded as if they were causes."""
+    regression: Regression | None = None
+    """The second opinion; None without pictures, or where it cannot be had."""
 
     @property
     def sham_loss(self) -> float:
@@ -81,7 +84,11 @@ def attribute(
     steps += remove_in_turn(features, marks, worst[::-1], protocol=protocol)
     shams = _shams(features, ledger, marks, turns, protocol=protocol, resamples=resamples) if conditions else ()
     suspects = nominate(ledger, protocol=protocol, most=10)
-    return Findings(ledger, scores, cells, split, verdicts, steps, suspects, conditions, shams)
+    regression = None
+    if conditions is not None:
+        own = np.random.default_rng([0, *b"regression"])
+        regression = regress_conditions(ledger, scores.ap, conditions, rng=own, resamples=resamples)
+    return Findings(ledger, scores, cells, split, verdicts, steps, suspects, conditions, shams, regression)
 
 
 def _shams(

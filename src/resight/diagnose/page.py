@@ -21,7 +21,7 @@ from resight.diagnose.slices import query_properties, unexplained_slices
 from resight.report.diagnosis_facts import DiagnosisInput, Gallery, Segment, Shown, SliceRow, Suspected
 from resight.report.facts import Strip, Tile
 from resight.report.strips import strips_of
-from resight.report.words import Both, cause_name, say
+from resight.report.words import Both, cause_name, joined, say
 
 WORST: Final = 3
 BESIDE: Final = 4
@@ -80,7 +80,7 @@ def page_of(
         cameras=camera_loss(found, {cause: losses[cause] for cause in named}),
         suspects=_suspects(found, pictures=has_pictures),
         slices=tuple(_slice(one.kind, one.name, one.queries, one.mean, one.rest) for one in slices),
-        method=_method(found.conditions),
+        method=_method(found),
         dose_path=str(dose),
         has_pictures=has_pictures,
     )
@@ -190,8 +190,14 @@ def _slice(kind: str, name: str, queries: int, mean: float, rest: float) -> Slic
     return SliceRow(say(f"slice_{kind}", name=name), queries, mean, rest)
 
 
-def _method(conditions: Conditions | None) -> tuple[Both, ...]:
+def _method(found: Findings) -> tuple[Both, ...]:
     said = [say("method_ledger"), say("method_share"), say("method_sham")]
+    conditions, second = found.conditions, found.regression
+    if second is not None:
+        parts = sorted(second.shares.items(), key=lambda one: -one[1])
+        shares = joined([say("method_part", cause=cause_name(name), part=f"{part:.0%}") for name, part in parts])
+        told = {"queries": f"{second.queries:,}", "explained": f"{second.explained:.1%}", "shares": shares}
+        said.append(say("method_regression", **told))
     if conditions is None:
         return tuple(said)
     for name, ramps in conditions.thresholds.ramps.items():

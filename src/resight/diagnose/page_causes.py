@@ -96,7 +96,13 @@ def _row(found: Findings, one: Verdict, curves: Sequence[DoseCurve], passed: boo
         beyond_chance=passed,
         remedy=say(word),
         command=command.format(dataset),
+        regression=Look(note=say("not_of_pairs")) if of_pair else _slope(found, one.cause),
     )
+
+
+def _slope(found: Findings, cause: str) -> Look:
+    slope = None if found.regression is None else found.regression.slope(cause)
+    return Look() if slope is None else Look(slope.effect, slope.low, slope.high)
 
 
 def _share(found: Findings, count: int) -> Look:

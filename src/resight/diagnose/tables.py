@@ -1,7 +1,8 @@
 """Tables of a diagnosis as CSV (and Parquet with the extra `tables`), and the record of how it was made.
 
 queries, images, matches, triples, cameras, persons: the ledger; shares, effects: the model of causes; causes: verdicts;
-steps: oracles in turn; label_fixes: suspects with an empty column for a decision. What is undefined is an empty cell.
+steps: oracles in turn; regression: the second opinion; label_fixes: suspects with an empty column for a decision. What
+is undefined is an empty cell.
 Proof: tests/commands/test_diagnose.py.
 """
 
@@ -22,6 +23,7 @@ from resight.diagnose.conditions import Conditions
 from resight.diagnose.grades import Verdict
 from resight.diagnose.ledger import Ledger
 from resight.diagnose.oracles import Step
+from resight.diagnose.regression import Regression
 from resight.diagnose.splits import Suspects
 from resight.diagnose.twins import Twins
 from resight.errors import BadRecipe, MissingExtra
@@ -107,10 +109,12 @@ def ledger_tables(ledger: Ledger, ap: np.ndarray) -> dict[str, Table]:
     }
 
 
-def cause_tables(split: Split, verdicts: Iterable[Verdict], steps: Iterable[Step]) -> dict[str, Table]:
-    """Shares (which sum to 1 - mAP), effects of the model, verdicts, and oracles in turn."""
+def cause_tables(
+    split: Split, verdicts: Iterable[Verdict], steps: Iterable[Step], regression: Regression | None = None
+) -> dict[str, Table]:
+    """Shares (which sum to 1 - mAP), effects of the model, verdicts, oracles in turn, and the second opinion."""
     shares = [*split.shares, split.unexplained]
-    shown = [_verdict(one) for one in verdicts]
+    shown = [_verdict(one) | _second_opinion(one.cause, regression) for one in verdicts]
     turns = list(steps)
     return {
         "shares": {
@@ -135,6 +139,7 @@ def cause_tables(split: Split, verdicts: Iterable[Verdict], steps: Iterable[Step
             "gain": [one.gain for one in turns],
             "mean_ap": [one.mean_ap for one in turns],
         },
+        "regression": _slopes(regression),
     }
 
 
@@ -152,6 +157,26 @@ def suspects_table(suspects: Sequence[Suspects]) -> Table:
     """Candidates for one person under two numbers; `same` is for a person to fill in with yes or no."""
     names = ("first", "second", "first_ahead", "second_ahead", "nearness", "loss", "mean_ap_if_merged")
     return {**{name: [getattr(one, name) for one in suspects] for name in names}, "same": ["" for _ in suspects]}
+
+
+def _slopes(regression: Regression | None) -> Table:
+    """One row a cause and place; the share is the cause's, at both places together."""
+    slopes = () if regression is None else regression.slopes
+    shares = {} if regression is None else regression.shares
+    names = ("cause", "where", "effect", "low", "high")
+    return {name: [getattr(one, name) for one in slopes] for name in names} | {
+        "share": [shares[one.cause] for one in slopes]
+    }
+
+
+def _second_opinion(cause: str, regression: Regression | None) -> dict[str, object]:
+    slope = None if regression is None else regression.slope(cause)
+    row: dict[str, object] = {
+        f"regression_{name}": math.nan if slope is None else getattr(slope, name) for name in ("effect", "low", "high")
+    }
+    return row | {
+        "regression_share": math.nan if regression is None else regression.shares.get(cause, math.nan),
+    }
 
 
 def _verdict(one: Verdict) -> dict[str, object]:

@@ -55,6 +55,8 @@ class CauseRow:
     remedy: Both
     command: str
     gain: Look = field(default_factory=Look)
+    regression: Look = field(default_factory=Look)
+    """AP by one standard deviation more of it in the query."""
 
 
 @dataclass(frozen=True, slots=True)

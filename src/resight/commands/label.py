@@ -1,0 +1,194 @@
+"""`resight label`: label conditions of queries by eye, blind to outcomes, and check signals against the labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resight.commands.conditions import open_parser
+from resight.commands.datasets import SetOptions
+from resight.commands.progress import bar
+from resight.data.reid_sets import ReidSet
+from resight.diagnose.conditions import THRESHOLDS, Conditions, read_thresholds
+from resight.diagnose.labelled import (
+    COLUMNS,
+    DRAWS,
+    LABELLED,
+    Agreement,
+    Answer,
+    Labels,
+    agreement,
+    draw_queries,
+    read_labels,
+    write_labels,
+)
+from resight.diagnose.stages import measured
+from resight.errors import BadRecipe, CannotWrite
+from resight.evaluate.statistics import check_chance
+
+PAGE: Final = "label.html"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Label(SetOptions):
+    """Draw queries and write a page on which conditions are labelled by keyboard; then check the signals with --check.
+
+    The page works offline, knows no outcome, and saves a CSV that it can go on with. Rare conditions are drawn more
+    often; weights in the CSV undo that in every number.
+    """
+
+    dataset: str
+    """A data set's folder or the word `sample`."""
+    out: Path = Path("labels")
+    """A folder for the page and the CSV."""
+    count: int = 200
+    """Queries to label, at most."""
+    labels: Path | None = None
+    """Go on with a CSV saved earlier: its pictures and answers instead of new ones."""
+    check: Path | None = None
+    """A CSV saved by the page: print and write how well each condition's score agrees with it."""
+    parser: str | None = None
+    """For what needs a map: a shipped parser, a run folder, a weights file or `none`; left out, parser-lite."""
+    thresholds: Path = THRESHOLDS
+    """A TOML file that says when a condition counts as present."""
+    seed: int = 0
+    """Seed of the draw, and of intervals and chance."""
+
+
+def label(config: Label) -> int:
+    """Write the page, or check labels; 1 when some of the labelled conditions agree no better than chance."""
+    check_chance(seed=config.seed, resamples=DRAWS)
+    if config.check is not None and config.labels is not None:
+        raise BadRecipe("--check and --labels were both given; go on with labels first, then check them.")
+    reid_set = config.reid_set(config.dataset)
+    if config.check is not None:
+        return _check(config, reid_set, read_labels(config.check))
+    if config.labels is not None:
+        labels = read_labels(config.labels)
+        _rows_of(labels, reid_set)
+    else:
+        found = _measured(config, reid_set)
+        rows, weights = draw_queries(
+            {name: found.scores[name] for name in LABELLED if name in found.scores},
+            most=config.count,
+            rng=np.random.default_rng(config.seed),
+        )
+        files = tuple(found.files[row] for row in rows)
+        nothing = tuple[Answer, ...]("no" for _ in rows)
+        labels = Labels(files, weights, np.zeros(len(rows), np.bool_), dict.fromkeys(LABELLED, nothing))
+    return _write(config, reid_set, labels)
+
+
+def _write(config: Label, reid_set: ReidSet, labels: Labels) -> int:
+    from resight.commands.report import read_pictures
+    from resight.report.label_page import write_label_page
+
+    table = config.out / "labels.csv"
+    if table.exists() and config.labels is None:
+        raise CannotWrite(f"{table} is there already: go on with `--labels {table}`, or choose another --out.")
+    pictures = read_pictures(dict.fromkeys(labels.files), [reid_set.root], blur_heads=False)
+    cells = [
+        [
+            file,
+            repr(weight),
+            "yes" if seen else "",
+            *(answers[row] if seen else "" for answers in labels.answers.values()),
+        ]
+        for row, (file, weight, seen) in enumerate(
+            zip(labels.files, labels.weights.tolist(), labels.seen.tolist(), strict=True)
+        )
+    ]
+    names = (*COLUMNS, *labels.answers)
+    page = config.out / PAGE
+    shown = write_label_page(
+        page, names, cells, pictures, conditions=tuple(labels.answers), title=Path(config.dataset).name
+    )
+    write_labels(table, labels)
+    print(f"{shown} of {len(labels.files)} pictures: open {page} and save its CSV; nothing leaves your machine.")
+    print(f"Then: resight label {config.dataset} --check labels.csv")
+    return 0
+
+
+def _check(config: Label, reid_set: ReidSet, labels: Labels) -> int:
+    rows = _rows_of(labels, reid_set)
+    found = _measured(config, reid_set)
+    persons = np.array([crop.person for crop in reid_set.crops("query")])[rows]
+    result = agreement(
+        labels,
+        {name: values[rows] for name, values in found.scores.items()},
+        {f"signal {name}": values[rows] for name, values in found.signals.items()},
+        persons,
+        rng=np.random.default_rng(config.seed),
+    )
+    _print(result, int(labels.seen.sum()))
+    return _write_agreement(config.out, result)
+
+
+def _print(result: tuple[Agreement, ...], seen: int) -> None:
+    from rich.console import Console
+
+    from resight.commands.diagnose_text import plain_table
+
+    console = Console(highlight=False, soft_wrap=True)
+    table = plain_table("condition", "yes", "no", "AUC", "95 %", "chance", "best signal", "AUC", "chance")
+    for one in result:
+        known = not math.isnan(one.auc)
+        table.add_row(
+            one.condition,
+            str(one.yes),
+            str(one.no),
+            f"{one.auc:.2f}" if known else "not measured",
+            f"{one.low:.2f} … {one.high:.2f}" if known else "",
+            f"{one.chance:.2f}" if known else "",
+            one.best.removeprefix("signal "),
+            *(f"{value:.2f}" if one.best else "" for value in (one.best_auc, one.best_chance)),
+        )
+    console.print(table)
+    console.print(
+        f"{seen} pictures were labelled. AUC of the whole set, with intervals over persons; chance: what is reached "
+        "one time in twenty when the same labels are dealt out at random, by the score alone or by the best signal."
+    )
+
+
+def _write_agreement(out: Path, result: tuple[Agreement, ...]) -> int:
+    from resight.diagnose.tables import write_table
+
+    each = [asdict(one) for one in result]
+    write_table(out / "agreement", {name: [row[name] for row in each] for name in each[0]})
+    print(f"Table: {out / 'agreement.csv'}")
+    return 1 if any(one.auc <= one.chance for one in result) else 0
+
+
+def _rows_of(labels: Labels, reid_set: ReidSet) -> NDArray[np.intp]:
+    """Row among the queries of each labelled picture; raises BadRecipe for one that the set lacks."""
+    place = {file: row for row, file in enumerate(_files(reid_set))}
+    lost = [file for file in labels.files if file not in place]
+    if lost:
+        raise BadRecipe(
+            f"{len(lost)} labelled pictures are no queries of this set, {lost[0]} first; pass the same set."
+        )
+    return np.array([place[file] for file in labels.files], np.intp)
+
+
+def _files(reid_set: ReidSet) -> list[str]:
+    return [crop.path.relative_to(reid_set.root).as_posix() for crop in reid_set.crops("query")]
+
+
+def _measured(config: Label, reid_set: ReidSet) -> Conditions:
+    parse, classes, name = open_parser(config.parser)
+    paths = [crop.path for crop in reid_set.crops("query")]
+    with bar("measuring", total=len(paths)) as told:
+        return measured(
+            paths,
+            files=_files(reid_set),
+            thresholds=read_thresholds(config.thresholds),
+            parse=parse,
+            label_set=classes,
+            parser=name,
+            told=told,
+        )
