@@ -1,8 +1,8 @@
 """Write a parser or an embedder as an ONNX file for any batch size, kept only if ONNX Runtime answers as PyTorch does.
 
 The file takes grey levels as they are (`pictures`, B H W 3 uint8 at the model's size), so that nothing about
-normalisation has to be known. A parser gives `probabilities` B K h w, and where it says them `sure` B and `second`
-B 1 h w (probability of a pixel being another person's); an embedder `features` B D, and where it says them `parts`
+normalisation has to be known. A parser gives `probabilities` B K h w, and where it says them `sure` B, `second`
+B 1 h w (probability of a pixel being another person's) and `view` B 2 (cosine and sine, see `Parsing`); an embedder `features` B D, and where it says them `parts`
 B P F, `visible` B P and what a parser gives. The metadata hold the settings and what the check found.
 Needs the extra `onnx`. Proof: tests/test_export.py.
 """
@@ -47,12 +47,12 @@ class _Parses(nn.Module):
     def __init__(self, network: nn.Module, *, lite: bool) -> None:
         super().__init__()
         self.network, self.lite = network, lite
-        self.names = ("probabilities", "sure", "second") if lite else ("probabilities",)
+        self.names = ("probabilities", "sure", "second", "view") if lite else ("probabilities",)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         found = self.network(normalise(pictures))
         probabilities = found.logits.softmax(1)
-        return (probabilities, found.sure, found.second.sigmoid()) if self.lite else (probabilities,)
+        return (probabilities, found.sure, found.second.sigmoid(), found.view) if self.lite else (probabilities,)
 
 
 class _Embeds(nn.Module):
@@ -73,6 +73,7 @@ def said(found: Embeddings) -> dict[str, Tensor]:
     if found.parsing is not None:
         second = found.parsing.second
         outputs |= {"probabilities": found.parsing.logits.softmax(1), "sure": found.parsing.sure}
+        outputs["view"] = found.parsing.view
         outputs["second"] = None if second is None else second.sigmoid()
     return {name: value for name, value in outputs.items() if value is not None}
 
