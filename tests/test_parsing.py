@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,11 @@ def test_a_parser_for_other_classes_is_one_sentence_with_both_numbers(tmp_path: 
         load_parser(tmp_path / "seven.safetensors")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_every_trap_of_the_page_has_its_test() -> None:
+    tests = Path(__file__).parent
+    named = re.findall(r"`(\S+\.py)::(test_\w+)`", (tests.parent / "docs" / "parsing_traps.md").read_text("utf-8"))
+    assert len(named) > 40
+    for file, name in named:
+        assert f"def {name}(" in (tests / file).read_text("utf-8"), f"{file} has no {name}"

@@ -112,6 +112,10 @@ def test_maps_of_another_model_or_labels_are_not_mixed(
     assert parse(crops, out, weights, "--labels", "lip20") == 2
     assert "other labels" in capsys.readouterr().err
     assert parse(crops, out, weights, "--labels", "parts7", "--input-size", "64x48") == 2
+    for torn in ("{", "[]", ""):
+        (out / "parse.json").write_text(torn)
+        assert parse(crops, out, weights, "--labels", "parts7") == 2
+        assert "Choose a new folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,14 @@ class ParsingJob:
         }
         path = self.out / FACTS
         if path.exists():
-            before = json.loads(path.read_text(encoding="utf-8"))
+            try:
+                before = json.loads(path.read_text(encoding="utf-8"))
+            except (ValueError, OSError) as error:
+                raise BadRecipe(
+                    f"{path} cannot be read, so nobody knows which model made the maps beside it. "
+                    "Choose a new folder for --out."
+                ) from error
+            before = before if isinstance(before, dict) else {}
             other = [name for name, value in facts.items() if before.get(name) != json.loads(json.dumps(value))]
             if other:
                 what = " and ".join(other)
