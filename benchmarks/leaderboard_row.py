@@ -2,11 +2,13 @@
 
     python benchmarks/leaderboard_row.py runs/spreid-1 ~/market1501 --method spreid --recipe spreid
     ... --keypoints ~/market1501/keypoints14.npz --occluded occluded-validation
+    resight compare runs/baseline-1/scores/validation-clean.json runs/spreid-1/scores/validation-clean.json
 
 On held-out training persons (the default; the run must not have learned from them) or, with --protocol market1501, once
 on the official test split, which is logged as in market1501.py. Clean queries, same and other view, and every share of
 the occlusion benchmark are scored by intervals over persons; what is not given is not measured. A model that looks at
 part maps needs `--parts`, and `--occluded-parts DIR` with DIR/occluded-40 … by `resight parts` of each occluded set.
+Each condition's scores are kept in RUN/scores/, for `resight compare` query by query.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shlex
 import sys
 import time
 import tomllib
@@ -23,19 +26,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from market1501 import LOG, refuse_twice
 from occluded_market import CLEAN, grades, scores_of
+from official import log_scoring, official_set, refuse_twice
 
 from resight.commands.embed import embed_set, embed_sides
+from resight.config import load_toml, to_toml
 from resight.data.reid_sets import find_set
 from resight.evaluate.leaderboard import LIGHT, Entry, condition_scores, write_entry
-from resight.evaluate.ranking import score_features
+from resight.evaluate.ranking import RankingScores, score_features
+from resight.evaluate.score_file import intervals_of, write_scores
 from resight.evaluate.views import score_views
 from resight.model import find_weights, load_model
 from resight.nn.cost import cost_of
 from resight.search.choosing import choose_distance
 from resight.search.features import Features
 from resight.train.pictures import query_per_camera, split_persons
+from resight.train.recipe import EmbedderRecipe
 from resight.train.resources import surroundings
 
 RESULTS = Path(__file__).parent / "results" / "leaderboard"
@@ -46,14 +52,42 @@ SEED = 0
 def features_of(model: Any, data: Path, protocol: str, parts: Path | None) -> tuple[Features, float]:
     """Embed the protocol's queries and gallery; also pictures a second."""
     started = time.monotonic()
-    reid_set = find_set(data)
     if protocol == "market1501":
-        features = embed_set(reid_set, model, parts=parts)
+        features = embed_set(official_set(data), model, parts=parts)
     else:
+        reid_set = find_set(data)
         _, held_out = split_persons(list(reid_set.crops("train")), PERSONS)
         features = embed_sides(*query_per_camera(held_out), model, root=reid_set.root, parts=parts)
     count = len(features.query.features) + len(features.gallery.features)
     return features, count / (time.monotonic() - started)
+
+
+def changes(recipe: str, run: Path, model: Any) -> str:
+    """What the training command said beyond recipe, seed and held-out persons."""
+    shipped, used = _values(load_toml(EmbedderRecipe, recipe)), _values(load_toml(EmbedderRecipe, run / "config.toml"))
+    said = {**used, "seed": shipped["seed"], "validation-persons": shipped["validation-persons"]}
+    words = [f"--set {shlex.quote(f'{key}={value}')}" for key, value in said.items() if shipped.get(key) != value]
+    words += ["--parts PARTS"] if model.settings.parser else []
+    words += ["--occluders OBJECTS"] if float(used["covering.paste"]) else []
+    return " ".join(words)
+
+
+def _values(recipe: EmbedderRecipe) -> dict[str, str]:
+    """Each value of a recipe as TOML writes it, by its dotted key."""
+    table, found = "", {}
+    for line in to_toml(recipe).splitlines():
+        if line.startswith("["):
+            table = line.strip("[]") + "."
+        elif line:
+            key, _, value = line.partition(" = ")
+            found[table + key] = value
+    return found
+
+
+def keep_scores(path: Path, scores: RankingScores, *, gallery: int, source: str) -> None:
+    """Write one condition's scores for `resight compare`."""
+    ends = intervals_of(scores, rng=np.random.default_rng(SEED))
+    write_scores(path, scores, ends, gallery=gallery, about={"source": source})
 
 
 def main() -> None:
@@ -71,6 +105,7 @@ def main() -> None:
     parser.add_argument("--keypoints", type=Path)
     parser.add_argument("--occluded", type=Path, help="made by `resight occlude` for the same protocol")
     parser.add_argument("--differs", default="", help="in what the recipe differs, where its hash does")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the row")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--again", metavar="REASON")
     options = parser.parse_args()
@@ -109,6 +144,7 @@ def main() -> None:
         seed=int(facts["seed"]),
         protocol=options.protocol,
         scores={name: condition_scores(one, rng=np.random.default_rng(SEED)) for name, one in found.items()},
+        changes=changes(options.recipe, options.run, model),
         differs=options.differs,
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
@@ -119,12 +155,14 @@ def main() -> None:
         more={"weights_sha256": digest, "measured on": around["machine"], "scored at commit": around["commit"]},
     )
     entry = replace(entry, scores=json.loads(json.dumps(entry.scores)))
-    print(write_entry(RESULTS, entry))
+    print(write_entry(options.results, entry))
+    for name, one in found.items():
+        path = options.run / "scores" / f"{options.protocol}-{name}.json"
+        keep_scores(path, one, gallery=len(features.gallery.files), source=str(options.data))
     if options.protocol == "market1501":
         line = {"date": time.strftime("%Y-%m-%d"), "model": options.method, "weights_sha256": digest}
-        line |= {"mean_ap": clean.mean_ap, "commit": around["commit"], "rank1": float(clean.cmc[0])}
-        with LOG.open("a", encoding="utf-8") as log:
-            log.write(json.dumps({**line, "again": options.again}) + "\n")
+        line |= {"mean_ap": clean.mean_ap, "cmc": clean.cmc.tolist(), "commit": around["commit"]}
+        log_scoring(line, options.again)
     for name, one in found.items():
         print(f"{name}: mAP {one.mean_ap:.1%}, Rank-1 {one.cmc[0]:.1%}, {one.answered:,} queries")
 

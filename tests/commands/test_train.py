@@ -132,3 +132,31 @@ def test_an_empty_folder_and_a_missing_one_exit_2(tmp_path: Path, capsys: pytest
         assert main(["embed", str(tmp_path / place), "--out", str(tmp_path / "x.npz")]) == 2
         assert place in capsys.readouterr().err
     assert not (tmp_path / "x.npz").exists()
+
+
+def test_other_values_of_a_recipe_can_be_said_on_the_command_line(
+    people: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    sizes = "stages=[{epochs=1, height=48, width=24}]"
+    assert train(people, recipe, run, "--set", "training-persons=4", "margin=0.5", sizes, "pooling=average") == 0
+    assert json.loads((run / "run.json").read_text())["persons"] == 4
+    written = (run / "config.toml").read_text()
+    for line in ("training-persons = 4", "margin = 0.5", 'pooling = "average"', '"height" = 48'):
+        assert line in written
+    capsys.readouterr()
+    assert train(people, recipe, tmp_path / "b", "--set", "margn=0.5") == 2
+    assert "Did you mean `margin`" in capsys.readouterr().err
+    assert train(people, recipe, tmp_path / "c", "--set", "margin") == 2
+    assert "write KEY=VALUE" in capsys.readouterr().err
+    assert train(people, recipe, tmp_path / "d", "--set", "training-persons=7") == 2
+    assert "6 persons are left to learn from" in capsys.readouterr().err
+
+
+def test_a_run_whose_recipe_was_kept_before_a_field_existed_goes_on(people: Path, recipe: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert train(people, recipe, run) == 0
+    kept = run / "config.toml"
+    kept.write_text(kept.read_text().replace("training-persons = 0\n", ""))
+    assert train(people, recipe, run) == 0
+    assert train(people, recipe, run, "--set", "training-persons=4") == 2

@@ -141,7 +141,8 @@ def _facts(entries: Sequence[Entry]) -> dict[str, Any]:
 
 def _command(entry: Entry) -> str:
     held_out = " --validation-persons 100" if entry.protocol == "validation" else ""
-    return f"resight train embedder --recipe {entry.recipe} --seed {entry.seed} --data MARKET1501 --out RUN{held_out}"
+    words = f"resight train embedder --recipe {entry.recipe} --seed {entry.seed} --data MARKET1501 --out RUN{held_out}"
+    return f"{words} {entry.changes}".strip()
 
 
 def _without_persons(entry: Entry) -> dict[str, Any]:

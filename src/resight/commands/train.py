@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +47,9 @@ class TrainEmbedder(SetOptions):
     """Instead of the recipe's."""
     validation_persons: int | None = None
     """Hold out this many highest-numbered training persons and score them after each stage."""
+    set_: tuple[str, ...] = ()
+    """Other values of the recipe, as KEY=VALUE in TOML's words; a dot reaches into a table: `covering.paste=0.5`,
+    `training-persons=375`, `'stages=[{epochs=12, height=128, width=64}]'`."""
     parts: Path | None = None
     """Folder of part maps of the set (`resight parts`), for embedders and changes of pictures that know parts."""
     occluders: Path | None = None
@@ -66,7 +70,7 @@ def train_embedder(config: TrainEmbedder) -> int:
     from resight.train.resources import torch_threads
 
     keep_recipe(config.out, recipe)
-    learn, held_out = split_persons(crops, recipe.validation_persons)
+    learn, held_out = split_persons(crops, recipe.validation_persons, recipe.training_persons)
     with bar("decoding", total=len(learn)) as told:
         maps, parser = _part_maps(config.parts, learn, reid_set.root)
         data = load_training_set(learn, recipe, told, maps=maps, parser=parser, cutouts=_cut_outs(config))
@@ -101,7 +105,7 @@ def _cut_outs(config: TrainEmbedder) -> CutOuts | None:
 
 
 def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
-    recipe = load_toml(EmbedderRecipe, config.recipe)
+    recipe = load_toml(EmbedderRecipe, config.recipe, dict(map(recipe_value, config.set_)))
     if config.epochs is not None:
         if config.epochs < 1:
             raise BadRecipe(f"--epochs is {config.epochs}; it must be at least 1.")
@@ -113,15 +117,36 @@ def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
     return recipe
 
 
+def recipe_value(text: str) -> tuple[str, object]:
+    """Key and value of `KEY=VALUE`; what is no TOML is a text. Raises BadRecipe where there is no `=`."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise BadRecipe(f"--set is `{text}`; write KEY=VALUE, such as `covering.paste=0.5`.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
 def keep_recipe(out: Path, recipe: object) -> None:
     """Write `config.toml`; refuse to go on with a run of another recipe."""
     path = out / "config.toml"
     text = to_toml(recipe)
-    if (out / "last").exists() and path.exists() and path.read_text(encoding="utf-8") != text:
+    if (out / "last").exists() and path.exists() and not _same_recipe(path, text, recipe):
         raise BadRecipe(f"{out} holds a run of another recipe (see {path}). Choose a new folder for --out.")
     if int(os.environ.get("RANK", "0")) == 0:
         with write_beside(path) as partial:
             partial.write_text(text, encoding="utf-8")
+
+
+def _same_recipe(path: Path, text: str, recipe: object) -> bool:
+    """Whether a kept recipe says the same; one written before a field existed has its default."""
+    if path.read_text(encoding="utf-8") == text:
+        return True
+    try:
+        return bool(load_toml(type(recipe), path) == recipe)
+    except BadRecipe:
+        return False
 
 
 def training_note(step: Step, host_mib: float) -> str:

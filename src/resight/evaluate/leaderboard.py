@@ -93,6 +93,8 @@ class Entry:
     """"validation" (held-out training persons) or "market1501" (the official test split)."""
     scores: Mapping[str, Mapping[str, Any]]
     """By condition: mean_ap, rank1, mean_inp, answered, ci95, and persons with their ap_sums and counts."""
+    changes: str = ""
+    """What its training command says beyond recipe, seed, data and folder: `--set training-persons=375 …`."""
     differs: str = ""
     """In what the recipe differs, where its hash does."""
     parameters: int | None = None

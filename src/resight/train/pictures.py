@@ -49,14 +49,20 @@ class Truth:
     others: UInt8[Tensor, "B h w"] | None = None
 
 
-def split_persons(crops: Sequence[Crop], held_out: int) -> tuple[list[Crop], list[Crop]]:
-    """Training crops and those of the `held_out` highest-numbered persons. Junk and distractors are left out."""
+def split_persons(crops: Sequence[Crop], held_out: int, learning: int = 0) -> tuple[list[Crop], list[Crop]]:
+    """Training crops and those of the `held_out` highest-numbered persons. Junk and distractors are left out.
+
+    `learning` keeps so many of the other persons, lowest-numbered first; 0 keeps all. Raises BadRecipe for too many.
+    """
     usable = [crop for crop in crops if not crop.junk and not crop.distractor]
     persons = sorted({crop.person for crop in usable}, key=lambda person: (str(type(person)), person))
     if held_out >= len(persons):
         raise BadRecipe(f"validation_persons is {held_out} and the training set has {len(persons)} persons.")
-    kept = set(persons[: len(persons) - held_out])
-    return [crop for crop in usable if crop.person in kept], [crop for crop in usable if crop.person not in kept]
+    rest = persons[: len(persons) - held_out]
+    if not 0 <= learning <= len(rest):
+        raise BadRecipe(f"training_persons is {learning} and {len(rest)} persons are left to learn from.")
+    kept, asked = set(rest[: learning or None]), set(persons[len(rest) :])
+    return [crop for crop in usable if crop.person in kept], [crop for crop in usable if crop.person in asked]
 
 
 def query_per_camera(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:

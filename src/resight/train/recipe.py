@@ -111,6 +111,8 @@ class EmbedderRecipe:
     """Arithmetic of the forward pass; bf16 and fp16 pay on a GPU only."""
     validation_persons: int = 0
     """Highest-numbered training persons held out and scored at the end of each stage; 0 = train on all."""
+    training_persons: int = 0
+    """Learn from this many of the other training persons, lowest-numbered first; 0 = from all of them."""
     seed: int = 1
     """Of weights, order and augmentation."""
 
@@ -121,7 +123,10 @@ OF_THE_METHOD: Final = ("embedder", "parser_weights", "options", "losses", "pool
 
 def contrasted(recipe: EmbedderRecipe) -> dict[str, Any]:
     """What must be equal among rows that are compared: pictures, sampler, schedule, changes, backbone, validation."""
-    return {name: value for name, value in asdict(recipe).items() if name not in OF_THE_METHOD}
+    shared = {name: value for name, value in asdict(recipe).items() if name not in OF_THE_METHOD}
+    if not shared["training_persons"]:  # all of them: the hash stays that of runs that could not choose
+        del shared["training_persons"]
+    return shared
 
 
 def recipe_hash(recipe: EmbedderRecipe) -> str:
@@ -132,4 +137,5 @@ def recipe_hash(recipe: EmbedderRecipe) -> str:
 def differences(one: EmbedderRecipe, other: EmbedderRecipe) -> list[str]:
     """Names of the fields that set two recipes apart beyond the method; a row that differs must say in what."""
     left, right = contrasted(one), contrasted(other)
-    return [name.replace("_", "-") for name in left if left[name] != right[name]]
+    names = dict.fromkeys([*left, *right])
+    return [name.replace("_", "-") for name in names if left.get(name) != right.get(name)]

@@ -1,0 +1,58 @@
+"""A row of the leaderboard says with which words its run was trained, and keeps scores that can be compared."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import leaderboard_row
+
+from resight.cli import main
+from resight.commands.train import recipe_value
+from resight.config import load_toml, to_toml
+from resight.evaluate.ranking import score_features
+from resight.search.features import Features, side
+from resight.train.recipe import EmbedderRecipe, Stage
+
+NO_MAPS = SimpleNamespace(settings=SimpleNamespace(parser=""))
+
+
+def test_the_words_of_a_row_make_its_recipe_again(tmp_path: Path) -> None:
+    shipped = load_toml(EmbedderRecipe, "spreid")
+    covering = replace(shipped.covering, paste=0.5)
+    stages = (Stage(epochs=12, height=128, width=64),)
+    used = replace(shipped, stages=stages, covering=covering, training_persons=375, seed=3, options={"shared": False})
+    (tmp_path / "config.toml").write_text(to_toml(used))
+    said = leaderboard_row.changes("spreid", tmp_path, NO_MAPS)
+    words = shlex.split(said)
+    assert words[-2:] == ["--occluders", "OBJECTS"]
+    assert all(word == "--set" for word in words[:-2:2])
+    again = load_toml(EmbedderRecipe, "spreid", dict(map(recipe_value, words[1:-2:2])))
+    assert replace(again, seed=3) == used
+    (tmp_path / "config.toml").write_text(to_toml(replace(shipped, seed=2, validation_persons=100)))
+    assert leaderboard_row.changes("spreid", tmp_path, NO_MAPS) == ""
+
+
+def test_kept_scores_of_two_rows_are_compared_query_by_query(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    persons = np.repeat(np.arange(8), 3)
+    truth = np.eye(8)[persons]
+    files = np.array([f"{number}.jpg" for number in range(24)])
+    for name, noise in (("a", 2.0), ("b", 0.1)):
+        sides = [
+            side(truth + noise * rng.standard_normal((24, 8)), persons, np.full(24, camera), files) for camera in (0, 1)
+        ]
+        path = tmp_path / name / "scores" / "validation-clean.json"
+        leaderboard_row.keep_scores(path, score_features(Features(*sides)), gallery=24, source="toy")
+    paths = [str(tmp_path / name / "scores" / "validation-clean.json") for name in "ab"]
+    assert main(["compare", *paths, "--at-least", "0"]) == 0
+    assert "B is better" in capsys.readouterr().out
