@@ -161,6 +161,8 @@ class Run(FolderRun):
             width=stage.width,
             options=dict(recipe.options),
             parser=self.data.parser,
+            map_height=0 if self.data.maps is None else self.data.maps.shape[2],
+            map_width=0 if self.data.maps is None else self.data.maps.shape[3],
             source=f"seed {recipe.seed}, data {self.data.fingerprint}, step {self.step} of {self.plan.steps}",
         )
 
