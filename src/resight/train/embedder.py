@@ -121,7 +121,7 @@ def load_backbone(backbone: nn.Module, name: str | Path) -> None:
         inside = {
             name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")
         }
-        heads = ("fc.", "classifier.")
+        heads = ("fc.", "classifier.", "AuxLogits.")
         bare = {name: value for name, value in state.items() if not name.startswith(heads)}
         backbone.load_state_dict({name: value.float() for name, value in (inside or bare).items()})
     except (RuntimeError, safetensors.SafetensorError, pickle.UnpicklingError, AttributeError) as error:
