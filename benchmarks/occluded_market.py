@@ -93,13 +93,14 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--against")
     parser.add_argument("--distance", choices=("global", "parts", "both"))
+    parser.add_argument("--parts", type=Path, help="folder of part maps by the names of the sets (`resight parts`)")
     parser.add_argument("--name", help="of the result file; the model's name when left out")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     names = grades(options.folder)
-    mine = scores_of(options.folder, names, options.model, options.distance)
-    other = scores_of(options.folder, names, options.against, None) if options.against else {}
+    mine = scores_of(options.folder, names, options.model, options.distance, options.parts)
+    other = scores_of(options.folder, names, options.against, None, options.parts) if options.against else {}
     result: dict[str, Any] = {
         "benchmark": json.loads((options.folder / "occlusions.json").read_text(encoding="utf-8")),
         "model": options.model or "default",

@@ -4,9 +4,9 @@
 
 Every kind runs in a process of its own, in turn, so that a busy minute hits all of them; CPU seconds are counted, so
 that a neighbour costs little. One look at each picture (no mirror), from normalised pictures to what the network says
-(ONNX: resight's networks from grey levels). Random weights are as fast as trained ones; OSNet is `osnet.py`, its ONNX
-file is made by the same exporter. Writes results/one_pass_speed.json; without the extra `onnx` its rows say "not
-measured".
+(ONNX: resight's networks from grey levels; int8: the same with 8-bit whole numbers, beside OSNet's float ONNX file).
+Random weights are as fast as trained ones; OSNet is `osnet.py`, its ONNX file is made by the same exporter. Writes
+results/one_pass_speed.json; without the extra `onnx` its rows say "not measured".
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ import measuring
 from parser_speed import _rate
 
 HIGH, WIDE = 256, 128
-KINDS = tuple(f"{engine} {network}" for engine in ("pytorch", "onnx") for network in ("osnet", "one-pass", "baseline"))
+KINDS = (
+    *(f"{engine} {network}" for engine in ("pytorch", "onnx") for network in ("osnet", "one-pass", "baseline")),
+    *("int8 one-pass", "int8 baseline"),
+)
+BESIDE = {"pytorch": "pytorch osnet", "onnx": "onnx osnet", "int8": "onnx osnet"}
 AIM = 3.0
 
 
@@ -62,6 +66,8 @@ def measure(kind: str, *, threads: int, seconds: float, batch: int) -> dict[str,
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         given = _export(name, network, path, batch)
+        if engine == "int8":
+            _quantise(path)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return {**_rate(lambda: session.run(None, given), batch, least_s=seconds), **facts}
 
@@ -93,6 +99,16 @@ def _export(name: str, network: Any, path: Path, batch: int) -> dict[str, Any]:
     return {"images": np.zeros((batch, 3, HIGH, WIDE), np.float32)}
 
 
+def _quantise(path: Path) -> None:
+    """Put the 8-bit file in the float one's place; untrained features need not agree, speed alone is asked."""
+    import numpy as np
+
+    from resight.export_int8 import export_int8
+
+    pictures = np.random.default_rng(0).integers(0, 256, (32, HIGH, WIDE, 3), dtype=np.uint8)
+    export_int8(path, path, pictures, least=-1.0)
+
+
 def main() -> None:
     """Run all kinds in turn and write the medians and how many times OSNet's rate each reaches."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -106,15 +122,13 @@ def main() -> None:
         print(json.dumps(measure(options.kind, threads=options.threads, seconds=options.seconds, batch=options.batch)))
         return
     has_onnx = all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime"))
-    kinds = [kind for kind in KINDS if has_onnx or not kind.startswith("onnx")]
+    kinds = [kind for kind in KINDS if has_onnx or kind.startswith("pytorch")]
     more = ["--threads", str(options.threads), "--seconds", str(options.seconds), "--batch", str(options.batch)]
     runs = measuring.in_turn(
         kinds, options.rounds, lambda kind: measuring.in_own_process(kind, more, threads=options.threads)
     )
     found: dict[str, Any] = measuring.medians(runs)
-    times = {
-        kind: found[kind]["per_cpu_second"] / found[f"{kind.split()[0]} osnet"]["per_cpu_second"] for kind in kinds
-    }
+    times = {kind: found[kind]["per_cpu_second"] / found[BESIDE[kind.split()[0]]]["per_cpu_second"] for kind in kinds}
     for kind in KINDS:
         found.setdefault(kind, "not measured: the extra `onnx` is not installed")
     facts = {"size": [HIGH, WIDE], "threads": options.threads, "batch": options.batch, "runs": found}

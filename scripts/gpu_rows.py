@@ -1,12 +1,13 @@
 """Train the rows of the leaderboard on any rented GPU: pack here, train there in short steps, bring small files home.
 
-    python scripts/gpu_rows.py pack ~/market1501 --parser runs/parser --objects ~/occluders --out rows.tar
+    python scripts/gpu_rows.py pack ~/market1501 --objects ~/occluders --people ~/pennfudan --out rows.tar
     tar xf rows.tar && cd rows && pip install -e ".[imagenet]"           # on the rented machine
     python scripts/gpu_rows.py train . --out home --minutes 10           # again until it exits 0
     python scripts/gpu_rows.py join home/baseline-1 runs/baseline-1      # here
 
-The pack holds code, the training persons' pictures and keypoints (no query, no gallery), a parser, training objects: at
-most 60 MiB. A step ends in time: exit code 0 when every row is done, 3 when there is more to do, 1 when a row failed.
+The pack holds code, the training persons' pictures and keypoints (no query, no gallery), a parser, training objects and
+Penn-Fudan's training photos: at most 60 MiB. A step ends in time: exit code 0 when every row is done, 3 when there is
+more to do, 1 when a row failed.
 What comes home of a row are weights in half precision and JSON, and of an unfinished one its exact state, so that a
 fresh machine goes on from `home` (copy it there first). No file is larger than 15 MiB: larger ones come in numbered
 pieces. `--dry-run` trains nothing and prints what would run. Proof: tests/test_gpu_rows.py.
@@ -30,8 +31,11 @@ from typing import Any, Final
 import numpy as np
 
 from resight.config import load_toml, to_toml
+from resight.data.occluders import PENNFUDAN_TRAIN
+from resight.data.reid_layouts import pictures_in
 from resight.evaluate.leaderboard import LIGHT, SEEDS, SMALL
 from resight.model import load_model, save_model
+from resight.parsing import find_parser
 from resight.train.recipe import OF_THE_METHOD, EmbedderRecipe
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -41,8 +45,11 @@ PERSONS = 100
 LARGE = "resnet50"
 MARGIN_S = 45.0
 """Kept at a step's end for saving and copying."""
-PACKED = ("src/", "scripts/", "pyproject.toml", "README.md", "LICENSE")
-DATA, PARSER, OBJECTS = "data", "parser.safetensors", "objects"
+PACKED = ("src/", "scripts/", "benchmarks/results/leaderboard/README.md", "pyproject.toml", "README.md", "LICENSE")
+"""What `pip install -e .` needs; the leaderboard's folder goes into the wheel."""
+LEFT_OUT = ("/sample/sample.zip", "/weights/baseline-lite/model.safetensors", "/weights/parser-lite/model.safetensors")
+"""Nothing of these is trained from; the parser goes beside the code."""
+DATA, PARSER, OBJECTS, PEOPLE = "data", "parser.safetensors", "objects", "people"
 KEPT: Final = ("config.toml", "run.json", "log.jsonl", "validation.jsonl")
 
 
@@ -95,14 +102,14 @@ JOBS: Final = (
 """one-pass-global is scored from one-pass's run; one-pass-rendered is trained without Market-1501."""
 
 
-def pack(data: Path, out: Path, *, parser: Path | None, objects: Path | None) -> int:
+def pack(data: Path, out: Path, *, parser: Path | None, objects: Path | None, people: Path | None = None) -> int:
     """Write the archive; returns its bytes. Exits where it is larger than a pack may be."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
-    code = [name for name in names.split("\0") if name.startswith(PACKED) and "/sample/" not in name]
+    code = [name for name in names.split("\0") if name.startswith(PACKED) and not any(one in name for one in LEFT_OUT)]
     pictures = sorted((data / "bounding_box_train").glob("*.jpg"))
     if not pictures:
         sys.exit(f"{data} holds no bounding_box_train/*.jpg: pass Market-1501's folder.")
-    with tarfile.open(out, "w") as archive:
+    with tarfile.open(out, "w", format=tarfile.GNU_FORMAT) as archive:  # others add 1 KiB to a file for its time
         for name in code:
             archive.add(REPOSITORY / name, f"rows/{name}")
         for picture in pictures:
@@ -122,6 +129,11 @@ def pack(data: Path, out: Path, *, parser: Path | None, objects: Path | None) ->
                     known = number < len(files) - len(files) // 3
                     name = f"rows/{OBJECTS}/{kind.name}/{file.name}"
                     archive.add(file.resolve(), name) if known else _add_bytes(archive, name, b"")
+        if people is not None:  # the last 50 photos are for tests
+            for photo in pictures_in(people / "images")[:PENNFUDAN_TRAIN]:
+                archive.add(photo.resolve(), f"rows/{PEOPLE}/images/{photo.name}")
+                persons = people / "instances" / f"{photo.stem}.png"
+                archive.add(persons.resolve(), f"rows/{PEOPLE}/instances/{persons.name}")
     size = out.stat().st_size
     if size > LARGEST_PACK:
         out.unlink()
@@ -173,7 +185,8 @@ def command(job: Job, seed: int, root: Path, recipe: Path, run: Path) -> list[st
     words = [sys.executable, "-m", "resight", "train", "embedder", "--recipe", str(recipe), "--seed", str(seed)]
     words += ["--data", str(root / DATA), "--out", str(run), "--validation-persons", str(PERSONS)]
     words += ["--parts", str(root / "parts")] if job.needs_maps else []
-    return words + (["--occluders", str(root / OBJECTS)] if job.pastes else [])
+    words += ["--occluders", str(root / OBJECTS)] if job.pastes else []
+    return words + (["--people", str(root / PEOPLE)] if job.pastes and (root / PEOPLE).exists() else [])
 
 
 def missing(job: Job, root: Path, resnet50: Path | None) -> str:
@@ -262,8 +275,9 @@ def main() -> int:
     steps = parser.add_subparsers(dest="step", required=True)
     packing = steps.add_parser("pack")
     packing.add_argument("data", type=Path)
-    packing.add_argument("--parser", type=Path, help="run folder or weights file of parser-lite")
+    packing.add_argument("--parser", default="parser-lite", help="shipped name, run folder or weights file")
     packing.add_argument("--objects", type=Path, help="KIND/*.png with alpha")
+    packing.add_argument("--people", type=Path, help="Penn-Fudan's folder: images, instances")
     packing.add_argument("--out", type=Path, default=Path("rows.tar"))
     training = steps.add_parser("train")
     training.add_argument("root", type=Path, help="the unpacked folder")
@@ -278,7 +292,8 @@ def main() -> int:
     joining.add_argument("target", type=Path)
     options = parser.parse_args()
     if options.step == "pack":
-        size = pack(options.data, options.out, parser=options.parser, objects=options.objects)
+        parser_file = find_parser(options.parser)
+        size = pack(options.data, options.out, parser=parser_file, objects=options.objects, people=options.people)
         print(f"{options.out}: {size / 2**20:.1f} MiB")
         return 0
     if options.step == "join":

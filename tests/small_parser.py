@@ -55,9 +55,9 @@ seed = 3
 """
 
 
-def untrained(path: Path, *, height: int = 64, width: int = 32) -> Path:
+def untrained(path: Path, *, height: int = 64, width: int = 32, seed: int = 0) -> Path:
     """A weights file of parser-lite as it is before training."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     settings = ParserSettings(parser="lite", labels="lip20", height=height, width=width)
     save_parser(path, build_parser("lite", classes=20).state_dict(), settings)
     return path

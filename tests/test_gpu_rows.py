@@ -6,6 +6,7 @@ import json
 import sys
 import tarfile
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,14 @@ def unpacked(tmp_path: Path, rows: dict[str, Any]) -> Path:
         path = tmp_path / "objects" / "boxes" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"pixels")
+    for number in range(123):
+        for folder, ending in (("images", "jpg"), ("instances", "png")):
+            path = tmp_path / "pennfudan" / folder / f"{number:03d}.{ending}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"pixels")
     parser = untrained(tmp_path / "parser.safetensors")
-    rows["pack"](market, tmp_path / "rows.tar", parser=parser, objects=tmp_path / "objects")
+    folders = {"objects": tmp_path / "objects", "people": tmp_path / "pennfudan"}
+    rows["pack"](market, tmp_path / "rows.tar", parser=parser, **folders)
     with tarfile.open(tmp_path / "rows.tar") as archive:
         archive.extractall(tmp_path, filter="data")
     return tmp_path / "rows"
@@ -62,6 +69,17 @@ def test_a_pack_holds_code_and_training_pictures_and_nothing_of_the_test(tmp_pat
         assert {*file.files} == {"train_xy", "train_name"}
     sizes = {path.name: path.stat().st_size for path in (root / "objects" / "boxes").iterdir()}
     assert [name for name, size in sorted(sizes.items()) if size == 0] == ["4.png", "5.png"]
+    assert sorted(path.stem for path in (root / "people" / "images").iterdir()) == [f"{n:03d}" for n in range(120)]
+    assert len([*(root / "people" / "instances").iterdir()]) == 120
+
+
+def test_a_pack_can_be_installed(tmp_path: Path, rows: dict[str, Any]) -> None:
+    """Every file that pyproject.toml names is there."""
+    root = unpacked(tmp_path, rows)
+    facts = tomllib.loads((root / "pyproject.toml").read_text())
+    assert all((root / path).exists() for path in facts["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"])
+    assert (root / facts["project"]["readme"]).exists()
+    assert not [*root.glob("src/resight/weights/*/model.safetensors")]
 
 
 def test_a_pack_that_is_too_large_does_not_stay(
@@ -91,6 +109,9 @@ def test_a_dry_run_names_every_command_and_rows_that_cannot_be_trained(
     commands = [json.loads(line) for line in said.out.splitlines()]
     light = [job for job in rows["JOBS"] if job.backbone != "resnet50"]
     assert len(commands) == 3 * len(light)
+    pasting = {word for words in commands for word in words if "--people" in words}
+    assert str(root / "recipes" / "visible-parts.toml") in pasting
+    assert str(root / "recipes" / "spreid.toml") not in pasting
     assert said.err.count("no ImageNet weights of ResNet-50") == len(rows["JOBS"]) - len(light)
     assert not (root / "runs").exists()
     recipes = {job.name: load_toml(EmbedderRecipe, root / "recipes" / f"{job.name}.toml") for job in light}

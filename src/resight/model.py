@@ -74,6 +74,9 @@ class ModelSettings:
     """What only this embedder's constructor takes."""
     parser: str = ""
     """Stamp of the parser whose part maps it learned from; maps of another are refused where it needs maps."""
+    map_height: int = 0
+    """Of the part maps it learned from, in cells; those of another size are refused where it needs maps. 0: unknown."""
+    map_width: int = 0
 
 
 SHARED_KEYWORDS: Final = ("classes", "backbone", "pooling", "last_stride")
@@ -124,6 +127,14 @@ class Model:
         """Whether part maps must come with the pictures."""
         return bool(getattr(self.network, "needs_maps", False))
 
+    @property
+    def wants_maps(self) -> str:
+        """What to say where maps are needed and there are none."""
+        return (
+            f"A {self.settings.embedder} needs part maps beside the pictures. Make them with `resight parts DATASET "
+            "--out FOLDER` and pass `--parts FOLDER`."
+        )
+
     def embed_pictures(
         self,
         pictures: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
@@ -144,10 +155,7 @@ class Model:
         A part's vector counts by how visible it is in each of the two.
         """
         if self.needs_maps and maps is None:
-            raise BadFeatures(
-                f"A {self.settings.embedder} needs part maps beside the pictures. Make them with `resight parts` and "
-                "name their folder: `resight embed --parts`; its features file is what `evaluate` and `diagnose` take."
-            )
+            raise BadFeatures(self.wants_maps)
         batch = torch.from_numpy(np.stack(tuple(pictures))).to(self.device)
         images = normalise(batch).contiguous(memory_format=torch.channels_last)
         soft = torch.from_numpy(maps).to(self.device) if maps is not None and self.needs_maps else None
@@ -192,15 +200,20 @@ class Model:
             rows.append(self.describe(pictures, maps(chosen) if maps and self.needs_maps else None))
             if told:
                 told(len(chosen))
-        if not rows:
-            raise ValueError("no pictures to embed")
-        joined = [
-            None if any(one is None for one in column) else np.concatenate([one for one in column if one is not None])
-            for column in zip(*((row.features, row.parts, row.visible) for row in rows), strict=True)
-        ]
-        if joined[0] is None:  # never: every row has features
-            raise TypeError("features are missing")
-        return Embedded(joined[0], joined[1], joined[2])
+        return join_embedded(rows)
+
+
+def join_embedded(rows: Sequence[Embedded]) -> Embedded:
+    """Batches in a row as one."""
+    if not rows:
+        raise ValueError("no pictures to embed")
+    joined = [
+        None if any(one is None for one in column) else np.concatenate([one for one in column if one is not None])
+        for column in zip(*((row.features, row.parts, row.visible) for row in rows), strict=True)
+    ]
+    if joined[0] is None:  # never: every row has features
+        raise TypeError("features are missing")
+    return Embedded(joined[0], joined[1], joined[2])
 
 
 def save_model(path: Path, state: dict[str, Tensor], settings: ModelSettings, *, half: bool = False) -> None:

@@ -17,12 +17,14 @@ from toy_people import ToyCounts, write_market
 
 class ColourModel:
     settings = SimpleNamespace(height=32, width=16)
+    needs_maps = False
 
-    def embed_pictures(self, pictures):
-        return np.stack([np.asarray(one)[::4, ::4].ravel() / 255.0 - 0.5 for one in pictures]).astype(np.float32)
+    def describe(self, pictures, maps=None):
+        rows = [np.asarray(one)[::4, ::4].ravel() / 255.0 - 0.5 for one in pictures]
+        return Embedded(np.stack(rows).astype(np.float32))
 
     def embed_files(self, paths, *, told=None, **_):
-        return Embedded(self.embed_pictures([read_resized(path, 32, 16) for path in paths]))
+        return self.describe([read_resized(path, 32, 16) for path in paths])
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +74,13 @@ def test_an_unreadable_picture_is_named_and_left_out(market: Path, tmp_path: Pat
 def test_an_embedders_weights_are_no_parser(market: Path, tmp_path: Path, capsys) -> None:
     assert main(["parts", str(market), "--model", "baseline-lite", "--out", str(tmp_path / "x")]) == 2
     assert "parser" in capsys.readouterr().err
+
+
+def test_a_set_without_training_pictures_gets_maps_of_what_it_has(market: Path, tmp_path: Path) -> None:
+    """As `resight occlude` writes sets."""
+    shutil.rmtree(market / "bounding_box_train")
+    out = tmp_path / "parts"
+    assert main(["parts", str(market), "--model", str(parser(tmp_path / "lite.safetensors")), "--out", str(out)]) == 0
+    found = find_set(market)
+    files = [crop.path for split in ("query", "gallery") for crop in found.crops(split)]
+    assert len(load_part_maps(out, files, root=market).maps) == len(files) > 0

@@ -11,6 +11,7 @@ from PIL import Image
 from resight.cli import main
 from resight.data.part_maps import PartMapsWriter, PartStamp, read_stamp
 from resight.search.features import load_features
+from small_parser import untrained
 from toy_people import ToyCounts, write_market
 
 STAMP = PartStamp(parser="toy", weights="abc", labels="lip20", classes=20, height=16, width=8)
@@ -132,3 +133,62 @@ def test_parts_of_truth_train_and_evaluate_end_to_end(tmp_path: Path, monkeypatc
         == 0
     )
     assert main(["evaluate", "sample", "--model", str(run), "--resamples", "100"]) == 0
+
+
+def test_every_command_that_embeds_takes_maps_and_says_where_they_are_missing(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, run = write_maps(people, tmp_path / "parts"), tmp_path / "run"
+    assert train(people, recipe(tmp_path, "spreid"), run, "--parts", str(maps), "--validation-persons", "2") == 0
+    fast = {"evaluate": ["--resamples", "100"], "report": [], "diagnose": ["--resamples", "100", "--parser", "none"]}
+    for command, more in fast.items():
+        words = [command, str(people), "--model", str(run), *more]
+        words += [] if command == "evaluate" else ["--out", str(tmp_path / f"{command}.out")]
+        capsys.readouterr()
+        assert main(words) == 2
+        assert "needs part maps beside the pictures" in capsys.readouterr().err
+        assert main([*words, "--parts", str(maps)]) == 0
+    features = str(tmp_path / "f.npz")
+    assert main(["embed", str(people), "--model", str(run), "--parts", str(maps), "--out", features]) == 0
+    for command in fast:
+        assert main([command, features, "--parts", str(maps)]) == 2
+        assert "leave" in capsys.readouterr().err
+
+
+def test_maps_of_another_size_or_of_pictures_that_changed_are_refused(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, run = write_maps(people, tmp_path / "parts"), tmp_path / "run"
+    assert train(people, recipe(tmp_path, "spreid"), run, "--parts", str(maps)) == 0
+    evaluate = ["evaluate", str(people), "--model", str(run), "--resamples", "100", "--parts"]
+    from dataclasses import replace
+
+    stamp = replace(STAMP, height=8, width=4)
+    files = sorted(people.rglob("*.jpg"))
+    ones, small = np.ones(len(files), np.float32), np.full((len(files), 20, 8, 4), 12, np.uint8)
+    names, sizes = [path.relative_to(people).as_posix() for path in files], [path.stat().st_size for path in files]
+    PartMapsWriter(tmp_path / "small", stamp).add(names, small, ones, ones, sizes)
+    assert main([*evaluate, str(tmp_path / "small")]) == 2
+    assert "size (8, 4), but (16, 8) is needed" in capsys.readouterr().err
+    one = next(path for path in files if path.parent.name == "query")
+    one.write_bytes(one.read_bytes() + b"\0")
+    assert main([*evaluate, str(maps)]) == 2
+    assert "have changed since" in capsys.readouterr().err
+
+
+def test_a_dose_of_a_model_that_looks_at_maps_parses_the_spoilt_pictures_with_their_parser(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parsers = [str(untrained(tmp_path / f"{seed}.safetensors", seed=seed)) for seed in (0, 1)]
+    maps, run = tmp_path / "parts", tmp_path / "run"
+    size = ("--height", "16", "--width", "8")
+    assert main(["parts", str(people), "--model", parsers[0], "--out", str(maps), *size]) == 0
+    assert train(people, recipe(tmp_path, "spreid"), run, "--parts", str(maps)) == 0
+    dose = ["dose", str(people), "--model", str(run), "--conditions", "low_light", "--resamples", "100"]
+    dose += ["--out", str(tmp_path / "dose.csv")]
+    assert main(dose) == 2
+    assert "needs part maps beside the pictures" in capsys.readouterr().err
+    assert main([*dose, "--parts", str(maps), "--parser", parsers[1]]) == 2
+    assert "name the one that made them" in capsys.readouterr().err
+    assert main([*dose, "--parts", str(maps), "--parser", parsers[0]]) == 0
+    assert "low_light (stops)" in capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,13 +11,18 @@ from resight.data.degrade import cover
 from resight.diagnose.dose import CONTENTS, COURSES, cover_mask, dose_curve, half_level, spoilt
 from resight.errors import BadFeatures, UnknownName
 from resight.evaluate.ranking import score_features
+from resight.model import Embedded
 from resight.search.features import Features, side
 from toy_people import draw_person, make_person
 from toy_scenes import make_cameras
 
 
-def embed(pictures):
+def vectors(pictures):
     return np.stack([np.asarray(one)[::8, ::8].ravel() / 255.0 - 0.5 for one in pictures]).astype(np.float32)
+
+
+def embed(pictures):
+    return Embedded(vectors(pictures))
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +34,8 @@ def search():
     gallery = [draw_person(one, cameras[1], rng, view="front") for one in people for _ in range(2)]
     persons = np.arange(12)
     features = Features(
-        side(embed(query), persons, np.zeros(12, np.int64)),
-        side(embed(gallery), np.repeat(persons, 2), np.ones(24, np.int64)),
+        side(vectors(query), persons, np.zeros(12, np.int64)),
+        side(vectors(gallery), np.repeat(persons, 2), np.ones(24, np.int64)),
     )
     return features, query, gallery
 
@@ -100,3 +107,24 @@ def test_bad_input_is_refused(search):
         dose_curve("low_light", features, embed=embed, query=query[1:])
     with pytest.raises(BadFeatures, match="do not fit"):
         dose_curve("low_light", features, embed=embed, gallery=gallery, setting="gallery")
+
+
+def test_parts_are_said_anew_of_spoilt_pictures_and_count_as_before(search):
+    """Compared by parts alone, a curve is that of the part vectors."""
+    features, query, _ = search
+    rows = {name: getattr(features, name) for name in ("query", "gallery")}
+    with_parts = {
+        name: replace(one, parts=one.features[:, None], visible=np.ones((len(one.features), 1), np.float32))
+        for name, one in rows.items()
+    }
+    whole = dose_curve("low_light", features, embed=embed, query=query, resamples=50)
+
+    def both(pictures):
+        found = vectors(pictures)
+        return Embedded(np.zeros_like(found) + 1, found[:, None], np.ones((len(found), 1), np.float32))
+
+    by_parts = replace(features, **with_parts, part_share=1.0)
+    found = dose_curve("low_light", by_parts, embed=both, query=query, resamples=50)
+    assert [one.mean_ap for one in found.points] == pytest.approx([one.mean_ap for one in whole.points])
+    with pytest.raises(BadFeatures, match="says none of spoilt pictures"):
+        dose_curve("low_light", by_parts, embed=embed, query=query, resamples=50)

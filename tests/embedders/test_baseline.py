@@ -13,7 +13,8 @@ from resight.nn.backbones import BACKBONES
 def test_the_baseline_learns_a_step_on_every_backbone(backbone: str, pooling: str) -> None:
     torch.manual_seed(0)
     network = build_embedder("baseline", classes=2, backbone=backbone, pooling=pooling, last_stride=1).train()
-    images, classes = torch.randn(4, 3, 64, 32), torch.tensor([0, 0, 1, 1])
+    size = (128, 64) if backbone == "inception-v3" else (64, 32)
+    images, classes = torch.randn(4, 3, *size), torch.tensor([0, 0, 1, 1])
     found = network(images)
     losses = baseline_objective(
         found, classes, found.before_neck, classes, smoothing=0.1, margin=0.3, triplet_weight=1.0

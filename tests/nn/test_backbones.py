@@ -13,10 +13,13 @@ from resight.nn.resnet import RESNETS, ResidualPair, build_resnet
 @pytest.mark.parametrize(("last_stride", "shape"), [(1, (8, 4)), (2, (4, 2))])
 def test_a_crop_becomes_a_map_whose_size_the_last_stride_decides(name: str, last_stride: int, shape: tuple) -> None:
     backbone = build_backbone(name, last_stride=last_stride).eval()
-    maps = backbone(torch.zeros(2, 3, 128, 64))
-    assert maps.shape == (2, backbone.channels, *((8, 4) if name == "dgd" else shape))
-    assert [stage.shape[1] for stage in backbone.stages(torch.zeros(2, 3, 128, 64))] == [*backbone.stage_channels]
-    assert torch.equal(backbone.stages(torch.zeros(2, 3, 128, 64))[-1], maps)
+    large = name == "inception-v3"  # unpadded: 75 pixels is the least
+    images = torch.zeros(1 if large else 2, 3, *((256, 128) if large else (128, 64)))
+    maps = backbone(images)
+    own = {"dgd": (8, 4), "inception-v3": {1: (14, 6), 2: (6, 2)}[last_stride]}
+    assert maps.shape == (len(images), backbone.channels, *own.get(name, shape))
+    assert [stage.shape[1] for stage in backbone.stages(images)] == [*backbone.stage_channels]
+    assert torch.equal(backbone.stages(images)[-1], maps)
 
 
 def test_parameters_are_counted_as_the_papers_count_them() -> None:
@@ -26,6 +29,7 @@ def test_parameters_are_counted_as_the_papers_count_them() -> None:
         "resnet18": 11_176_512,
         "resnet50": 23_508_032,
         "resnet101": 42_500_160,
+        "inception-v3": 21_785_568,
         "dgd": 6_354_464,
         "mscan": 279_712,
     }
@@ -48,7 +52,8 @@ def test_frozen_blocks_keep_weights_and_statistics_through_a_step(name: str) -> 
     backbone.freeze(2)
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in backbone.parameters() if p.requires_grad], lr=0.1)
-    backbone(torch.rand(2, 3, 64, 32)).square().mean().backward()
+    size = (128, 64) if name == "inception-v3" else (64, 32)
+    backbone(torch.rand(2, 3, *size)).square().mean().backward()
     optimizer.step()
     after = backbone.state_dict()
     changed = {key for key in before if not torch.equal(before[key], after[key])}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from resight.commands.diagnose_text import print_findings
 from resight.commands.progress import bar
 from resight.commands.report import stored_root
 from resight.data.files import write_beside
+from resight.data.part_maps import read_stamp
 from resight.diagnose import tables
 from resight.diagnose.conditions import THRESHOLDS, Conditions, read_thresholds
 from resight.diagnose.findings import attribute
@@ -28,9 +29,6 @@ from resight.evaluate.ranking import score_features
 from resight.evaluate.statistics import check_chance
 from resight.report.words import Language
 from resight.search.features import Features, load_features, save_features
-
-if TYPE_CHECKING:
-    pass
 
 RULES: Final = "1"
 """Raised when a rule of attribution changes: tables of different rules are not comparable."""
@@ -50,6 +48,8 @@ class Diagnose(SetOptions):
     """A folder for the tables; features and measurements are kept, so that a second run goes on."""
     model: str | None = None
     """For a data set: a shipped name, a run folder or a weights file; left out, the default model."""
+    parts: Path | None = None
+    """For a data set: folder of part maps (`resight parts`), for a model that looks at them."""
     features: Path | None = None
     """For a data set: a features file of any toolkit, instead of a model."""
     images: Path | None = None
@@ -139,6 +139,8 @@ def _named(config: Diagnose) -> str:
 def _features(config: Diagnose) -> tuple[Features, list[Path]]:
     """Read or make features; and the folders that pictures may lie in, those that hold none left out."""
     path = Path(str(config.x))
+    if config.parts is not None and (path.suffix == ".npz" or config.features is not None):
+        raise BadRecipe("The features are there already: leave --parts out, or leave the features file out.")
     if path.suffix == ".npz":
         features = load_features(path)
         folders = [config.images] if config.images is not None else [stored_root(path), path.parent]
@@ -152,10 +154,12 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         folders = [reid_set.root]
         kept = config.out / "features.npz"
         made = {"set": str(reid_set.source.absolute()), "model": str(config.model)}
+        if config.parts is not None:
+            made["parts"] = str(asdict(read_stamp(config.parts)))
         if kept.is_file() and read_run(config.out).get("made") == made:
             features = load_features(kept)
         else:
-            features = embed_set(reid_set, open_model(config.model))
+            features = embed_set(reid_set, open_model(config.model), parts=config.parts)
             save_features(kept, features, root=reid_set.root)
             _write_json(config.out / "run.json", {"made": made})
     file = str(features.query.files[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.statistics import check_chance
 
 if TYPE_CHECKING:
-    from resight.model import Model
+    from resight.model import Embedded, Model
 
 BATCH = 64
 
@@ -38,6 +38,10 @@ class Dose(SetOptions):
     """The table to write."""
     model: str | None = None
     """A shipped name, a run folder or a weights file; left out, the default model."""
+    parts: Path | None = None
+    """Folder of part maps of the set (`resight parts`), for a model that looks at them."""
+    parser: str | None = None
+    """With --parts: what made these maps, to parse the spoilt pictures; left out, parser-lite."""
     conditions: tuple[str, ...] = ("all",)
     """Conditions by name, or `all`."""
     setting: Setting = "query"
@@ -69,7 +73,8 @@ def dose(config: Dose) -> int:
         drawn = np.random.default_rng(config.seed).permutation(len(query))[: config.queries]
         query = [query[row] for row in sorted(drawn.tolist())]
     model = open_model(config.model)
-    features = embed_sides(query, gallery, model, root=reid_set.root)
+    features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
+    embed = _embedder(config, model)
     rows = np.flatnonzero(np.isin(features.gallery.persons, features.query.persons))
     asked = [read_picture(crop.path) for crop in query] if config.setting != "gallery" else []
     searched = [read_picture(gallery[row].path) for row in rows.tolist()] if config.setting != "query" else []
@@ -79,7 +84,7 @@ def dose(config: Dose) -> int:
             curve = dose_curve(
                 name,
                 features,
-                embed=lambda pictures: _embed(model, pictures),
+                embed=embed,
                 query=asked,
                 gallery=searched,
                 rows=rows,
@@ -96,14 +101,29 @@ def dose(config: Dose) -> int:
     return 0
 
 
-def _embed(model: Model, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Embed pictures of any size, a batch at a time."""
+def _embedder(config: Dose, model: Model) -> Callable[[Sequence[NDArray[np.uint8]]], Embedded]:
+    """Embed pictures of any size, a batch at a time; where part maps are needed, the pictures as they are are parsed.
+
+    Raises BadLabels where the parser is not the one that made the maps in --parts.
+    """
+    from resight.model import join_embedded
+
+    maps_of = None
+    if model.needs_maps and config.parts is not None:
+        from resight.commands.parts import parse_pictures
+
+        maps_of = parse_pictures(config.parts, config.parser)
     high, wide = model.settings.height, model.settings.width
-    found = []
-    for start in range(0, len(pictures), BATCH):
-        some = [resize(one, high, wide) for one in pictures[start : start + BATCH]]
-        found.append(model.embed_pictures(some))
-    return np.concatenate(found)
+
+    def embed(pictures: Sequence[NDArray[np.uint8]]) -> Embedded:
+        found = []
+        for start in range(0, len(pictures), BATCH):
+            some = pictures[start : start + BATCH]
+            maps = None if maps_of is None else maps_of(some)
+            found.append(model.describe([resize(one, high, wide) for one in some], maps))
+        return join_embedded(found)
+
+    return embed
 
 
 def _rows(curves: Sequence[Curve]) -> Table:

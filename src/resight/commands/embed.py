@@ -12,7 +12,7 @@ import numpy as np
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.reid_sets import ReidSet, plain_pictures
-from resight.errors import DatasetNotFound
+from resight.errors import BadFeatures, DatasetNotFound
 from resight.search.features import PART_SHARE, Features, save_features, save_plain_features
 from resight.types import NO_CAMERA, Crop, Side
 
@@ -92,7 +92,7 @@ def embed_sides(
     """Embed two lists of crops; file names are given relative to `root`, part maps found relative to `names_from`."""
     crops = [*query, *gallery]
     paths = [crop.path for crop in crops]
-    maps = _maps(parts, paths, names_from or root, model)
+    maps = part_maps(parts, paths, names_from or root, model)
     with bar("embedding", total=len(crops)) as told:
         found = model.embed_files(paths, told=told, maps=maps)
     columns = found.features, found.parts, found.visible
@@ -104,16 +104,23 @@ def embed_sides(
     )
 
 
-def _maps(
+def part_maps(
     parts: Path | None, paths: Sequence[Path], root: Path | None, model: Model
 ) -> Callable[[Sequence[Path]], np.ndarray] | None:
-    """How a model that looks at part maps gets them; maps of another parser than it learned from are refused."""
-    if parts is None or root is None or not model.needs_maps:
+    """How a model that looks at part maps gets them: None for one that does not.
+
+    Raises BadFeatures where there is no folder, BadLabels for maps of another parser or size than it learned from and
+    for maps of pictures that have changed since.
+    """
+    if not getattr(model, "needs_maps", False):  # whatever embeds files will do, and need not say so
         return None
+    if parts is None or root is None:
+        raise BadFeatures(model.wants_maps)
     from resight.data.part_maps import load_part_maps
 
-    unlike = list(dict.fromkeys(paths))
-    loaded = load_part_maps(parts, unlike, root=root, labels="lip20", weights=model.settings.parser or None)
+    unlike, settings = list(dict.fromkeys(paths)), model.settings
+    size = (settings.map_height, settings.map_width) if settings.map_height else None
+    loaded = load_part_maps(parts, unlike, root=root, labels="lip20", size=size, weights=settings.parser or None)
     rows = {path: row for row, path in enumerate(unlike)}
     return lambda some: np.asarray(loaded.maps[[rows[path] for path in some]], np.float32) / 255
 
@@ -139,7 +146,7 @@ def _side(
 
 def _embed_plain(config: Embed, pictures: list[Path]) -> None:
     model, root = open_model(config.model), Path(config.dataset)
-    maps = _maps(config.parts, pictures, root, model)
+    maps = part_maps(config.parts, pictures, root, model)
     with bar("embedding", total=len(pictures)) as told:
         found = model.embed_files(pictures, told=told, maps=maps)
     names = np.array([path.relative_to(root).as_posix() for path in pictures])

@@ -44,6 +44,8 @@ class Evaluate(SetOptions):
     """A features file (.npz), a data set's folder, or the word `sample`."""
     model: str | None = None
     """For a data set: a shipped name, a run folder or a weights file; left out, the default model."""
+    parts: Path | None = None
+    """For a data set: folder of part maps (`resight parts`), for a model that looks at them."""
     protocol: ProtocolName = "market"
     """Which gallery pictures count. market and cuhk03-np: not the query's person in its own camera. cuhk03: one drawn
     picture of each person. occluded: all. multi-query: as market, query pictures pooled by person and camera."""
@@ -165,8 +167,10 @@ def _features(config: Evaluate) -> tuple[Features, list[str]]:
     """Find out which of the three X is; a data set is embedded first."""
     path = Path(config.x)
     if path.suffix == ".npz":
-        if config.model is not None or config.layout is not None:
-            raise BadRecipe(f"{path} holds features already: leave --model and --layout out, or pass the data set.")
+        if config.model is not None or config.layout is not None or config.parts is not None:
+            raise BadRecipe(
+                f"{path} holds features already: leave --model, --parts and --layout out, or pass the data set."
+            )
         return load_features(path), []
     if config.x != "sample" and not path.is_dir() and path.suffix != ".csv":
         seen = "is a file of another kind" if path.exists() else "does not exist"
@@ -185,17 +189,21 @@ def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
         if next(reid_set.crops(split), None) is None:
             raise DatasetNotFound(f"{config.x} has no {split} pictures, so there is nothing to search: {EXPECTED}.")
     model = open_model(config.model)
-    features, notes = embed_set(reid_set, model), list(reid_set.notes)
+    features, notes = embed_set(reid_set, model, parts=config.parts), list(reid_set.notes)
     if rules_of(config.protocol).pooled:
-        more = _more_query_pictures(reid_set, features.query, model)
+        more = _more_query_pictures(reid_set, features.query, model, config.parts)
         if more is not None:
             features = pool_queries(features, more)
             notes.append(f"{len(more.persons)} pictures of gt_bbox were pooled with the queries, by mean at length 1")
     return features, notes
 
 
-def _more_query_pictures(reid_set: ReidSet, query: Side, model: Model) -> Side | None:
-    """Embed Market-1501's hand-drawn boxes of the queries' persons in the queries' cameras, if they were unpacked."""
+def _more_query_pictures(reid_set: ReidSet, query: Side, model: Model, parts: Path | None) -> Side | None:
+    """Embed Market-1501's hand-drawn boxes of the queries' persons in the queries' cameras, if they were unpacked.
+
+    Their part maps are those that `resight parts MARKET1501/gt_bbox` adds to the same folder.
+    """
+    from resight.commands.embed import part_maps
     from resight.commands.progress import bar
 
     wanted = {(str(person), str(camera)) for person, camera in zip(query.persons, query.cameras, strict=True)}
@@ -207,8 +215,9 @@ def _more_query_pictures(reid_set: ReidSet, query: Side, model: Model) -> Side |
     if not found:
         return None
     paths, persons, cameras = zip(*found, strict=True)
+    maps = part_maps(parts, paths, reid_set.root / "gt_bbox", model)
     with bar("embedding gt_bbox", total=len(paths)) as told:
-        rows = model.embed(paths, told=told)
+        rows = model.embed_files(paths, told=told, maps=maps).features
     return side(rows, np.array(persons), np.array(cameras), np.array([path.name for path in paths]))
 
 

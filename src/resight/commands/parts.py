@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,9 @@ from resight.commands.progress import bar
 from resight.data.images import read_picture, real_file, resize
 from resight.data.label_sets import LIP20, find_labels
 from resight.data.labels import read_map
-from resight.data.part_maps import CHUNK, PartMapsWriter, PartStamp, as_levels
+from resight.data.part_maps import CHUNK, PartMapsWriter, PartStamp, as_levels, read_stamp
 from resight.data.reid_sets import plain_pictures
-from resight.errors import BadPicture, BadRecipe, DatasetNotFound
+from resight.errors import BadLabels, BadPicture, BadRecipe, DatasetNotFound
 from resight.types import SPLITS
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 READERS: Final = 3
 TRUTH: Final = "truth"
 """Who made the maps of a set whose labels are known."""
+MIRRORED: Final = ", mirrored too"
 Found = tuple[Path, NDArray[np.uint8], float, float]
 """File, map, quality and share of a second person of one picture."""
 Source = Callable[..., Iterator[Found]]
@@ -109,12 +111,43 @@ def parts(config: Parts) -> int:
     return 1 if problems else 0
 
 
+def parse_pictures(folder: Path, parser: str | None) -> Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]:
+    """How pictures of any size get maps as those in `folder`: N classes h w, 0..1.
+
+    Raises BadLabels where the parser (a name, run or file; None is parser-lite) is not the one that made them.
+    """
+    import torch
+
+    from resight.data.regrouping import find_regrouping
+    from resight.parsing import DEFAULT_PARSER, load_parser
+
+    stamp = read_stamp(folder)
+    model = load_parser(parser or DEFAULT_PARSER, device="cuda" if torch.cuda.is_available() else "cpu")
+    regrouping, flip = find_regrouping(model.labels, find_labels(stamp.labels)), stamp.parser.endswith(MIRRORED)
+    size = stamp.height, stamp.width
+    mine = stamp_of(model, regrouping, size, flip=flip)
+    if mine != stamp:
+        raise BadLabels(
+            f"The part maps in {folder} were made by {stamp.parser} with the weights {stamp.weights}, and "
+            f"{parser or DEFAULT_PARSER} is {mine.parser} with the weights {mine.weights}: name the one that made them "
+            "with --parser."
+        )
+
+    def parse(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        batch = np.stack([resize(picture, *model.size) for picture in pictures])
+        parsed = model.parse_resized(batch, [(1, 1)] * len(batch), regrouping=regrouping, flip=flip)
+        levels = as_levels(np.stack([_shrunk(one, size) for one in parsed]))
+        return np.asarray(levels, dtype=np.float32) / np.float32(255)
+
+    return parse
+
+
 def stamp_of(model: ParserModel, regrouping: Regrouping, size: tuple[int, int], *, flip: bool) -> PartStamp:
     """What decides the maps of a parser."""
     from resight.parsing import weights_print
 
     settings = model.settings
-    seen = f"{settings.parser} at {settings.height}x{settings.width}{', mirrored too' if flip else ''}"
+    seen = f"{settings.parser} at {settings.height}x{settings.width}{MIRRORED if flip else ''}"
     return PartStamp(
         parser=seen,
         weights=weights_print(model),
@@ -159,7 +192,7 @@ def _labelled(
 
 
 def _files(config: Parts) -> tuple[Path, list[Path]]:
-    """The set's folder and all its pictures."""
+    """The set's folder and all its pictures, of the splits that it has."""
     try:
         reid_set = config.reid_set(config.dataset)
     except DatasetNotFound:
@@ -167,7 +200,11 @@ def _files(config: Parts) -> tuple[Path, list[Path]]:
         if not pictures:
             raise
         return Path(config.dataset), pictures
-    return reid_set.root, [crop.path for split in SPLITS for crop in reid_set.crops(split)]
+    files: list[Path] = []
+    for split in SPLITS:
+        with suppress(DatasetNotFound):  # a set may lack a split: `resight occlude` writes no training pictures
+            files += [crop.path for crop in reid_set.crops(split)]
+    return reid_set.root, files
 
 
 def _parse(

@@ -49,6 +49,8 @@ class Report(SetOptions):
     """Make the top sixth of every picture unrecognisable, for publication."""
     model: str | None = None
     """For a data set: a shipped name, a run folder or a weights file; left out, the default model."""
+    parts: Path | None = None
+    """For a data set: folder of part maps (`resight parts`), for a model that looks at them."""
     protocol: ProtocolName = "market"
     """Which gallery pictures a query must ignore."""
     distance: DistanceName | None = None
@@ -159,6 +161,8 @@ def _open(config: Report) -> _Source:
     if config.images is not None and not config.images.is_dir():
         raise DatasetNotFound(f"--images names {config.images}, which is no folder; name the data set's folder.")
     if path.suffix == ".npz" or (path.is_file() and path.suffix != ".csv"):
+        if config.parts is not None:
+            raise BadRecipe(f"{path} holds features already: leave --parts out, or pass the data set.")
         features = load_features(path)
         beside = tuple(folder for folder in (stored_root(path), path.parent) if folder is not None)
         return _Source(
@@ -172,7 +176,7 @@ def _open(config: Report) -> _Source:
     from resight.model import DEFAULT_MODEL
 
     reid_set = config.reid_set(config.x)
-    features = embed_set(reid_set, open_model(config.model))
+    features = embed_set(reid_set, open_model(config.model), parts=config.parts)
     name = config.x if config.x == "sample" else reid_set.root.resolve().name
     return _Source(features, name, config.model or DEFAULT_MODEL, (reid_set.root,))
 

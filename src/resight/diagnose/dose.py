@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
 
 from resight.data import degrade
@@ -26,8 +26,12 @@ from resight.evaluate.statistics import RESAMPLES, bootstrap_over_persons
 from resight.search.features import Features
 from resight.types import Side
 
+if TYPE_CHECKING:
+    from resight.model import Embedded
+
 Picture = UInt8[np.ndarray, "H W 3"]
-Embed = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
+Embed = Callable[[Sequence[NDArray[np.uint8]]], "Embedded"]
+"""Pictures to what a model says of them: features, and parts with their visibility where the features have them."""
 Setting = Literal["query", "gallery", "both"]
 Contents = Literal["grey", "noise", "mirror"]
 CONTENTS: Final[tuple[Contents, ...]] = ("grey", "noise", "mirror")
@@ -169,7 +173,7 @@ def dose_curve(
             asked = _with(asked, embed(list(spoilt(query, course, level, seed=seed))), slice(None))
         if setting != "query":
             searched = _with(searched, embed(list(spoilt(gallery, course, level, seed=seed + 1))), places)
-        scores = score_features(Features(asked, searched, features.metric), protocol=protocol)
+        scores = score_features(replace(features, query=asked, gallery=searched), protocol=protocol)
         lost = (scores.ap - clean.ap)[:, None]
         rng = np.random.default_rng(seed)  # the same persons are drawn at every level
         low, high = bootstrap_over_persons(lost, clean.persons, rng=rng, resamples=resamples)[0]
@@ -188,7 +192,15 @@ def half_level(points: Sequence[tuple[float, float]]) -> float:
     return float("nan")
 
 
-def _with(side: Side, values: Float[np.ndarray, "M D"], rows: NDArray[np.intp] | slice) -> Side:
-    features = side.features.copy()
-    features[rows] = values
-    return Side(features, side.persons, side.cameras, side.files)
+def _with(side: Side, found: Embedded, rows: NDArray[np.intp] | slice) -> Side:
+    """The side with these rows said anew, in everything that it holds."""
+    new: dict[str, NDArray[np.float32]] = {}
+    for name in ("features", "parts", "visible"):
+        before, values = getattr(side, name), getattr(found, name)
+        if before is None:
+            continue
+        if values is None:
+            raise BadFeatures(f"The features hold `{name}` and the model says none of spoilt pictures; embed anew.")
+        new[name] = before.copy()
+        new[name][rows] = values
+    return replace(side, **new)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from resight.errors import BadWeights, UnknownName
 from resight.nn.freezable import FreezableBackbone
+from resight.nn.inception import InceptionV3
 from resight.nn.resnet import ResNet18, ResNet50, ResNet101
 from resight.nn.small import DGD, MSCAN
 
@@ -26,6 +27,7 @@ __all__ = [
     "BACKBONES",
     "EfficientNetLite",
     "FreezableBackbone",
+    "InceptionV3",
     "ResNet18",
     "ResNet50",
     "ResNet101",
@@ -150,6 +152,7 @@ BACKBONES: Final[dict[str, Callable[..., FreezableBackbone]]] = {
     "resnet18": ResNet18,  # He et al., CVPR 2016, arXiv:1512.03385
     "resnet50": ResNet50,
     "resnet101": ResNet101,
+    "inception-v3": InceptionV3,  # Szegedy et al., CVPR 2016, arXiv:1512.00567; no weights are offered
     "dgd": DGD,  # Xiao et al., CVPR 2016, arXiv:1604.07528; from scratch, the net of MaskReID
     "mscan": MSCAN,  # Li et al., CVPR 2017, arXiv:1710.06555; from scratch, the net of MGCAM
 }

@@ -121,7 +121,7 @@ def load_backbone(backbone: nn.Module, name: str | Path) -> None:
         inside = {
             name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")
         }
-        heads = ("fc.", "classifier.")
+        heads = ("fc.", "classifier.", "AuxLogits.")
         bare = {name: value for name, value in state.items() if not name.startswith(heads)}
         backbone.load_state_dict({name: value.float() for name, value in (inside or bare).items()})
     except (RuntimeError, safetensors.SafetensorError, pickle.UnpicklingError, AttributeError) as error:
@@ -161,6 +161,8 @@ class Run(FolderRun):
             width=stage.width,
             options=dict(recipe.options),
             parser=self.data.parser,
+            map_height=0 if self.data.maps is None else self.data.maps.shape[2],
+            map_width=0 if self.data.maps is None else self.data.maps.shape[3],
             source=f"seed {recipe.seed}, data {self.data.fingerprint}, step {self.step} of {self.plan.steps}",
         )
 

@@ -1,0 +1,73 @@
+"""An 8-bit file describes pictures as the float one does, says how nearly, and is not written when it does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from resight import export_int8
+from resight.cli import main
+from resight.model import ModelSettings, build_embedder, save_model
+
+pytest.importorskip("onnxscript", reason="the extra `onnx` is not installed")
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    settings = ModelSettings(
+        embedder="baseline", backbone="resnet18", pooling="average", last_stride=1, height=64, width=32
+    )
+    network = build_embedder("baseline", classes=0, backbone="resnet18", pooling="average", last_stride=1)
+    save_model(tmp_path / "w.safetensors", network.state_dict(), settings)
+    return tmp_path / "w.safetensors"
+
+
+@pytest.fixture
+def crops(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    (tmp_path / "crops").mkdir()
+    for number in range(40):
+        cells = rng.integers(0, 256, (8, 4, 3), dtype=np.uint8)
+        Image.fromarray(cells).resize((32, 64)).save(tmp_path / "crops" / f"{number:02d}.png")
+    return tmp_path / "crops"
+
+
+def test_an_8_bit_file_says_what_the_float_one_says_and_keeps_its_facts(
+    weights: Path, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["export", str(weights)]
+    floating, small = tmp_path / "float.onnx", tmp_path / "int8.onnx"
+    assert main([*words, "--out", str(floating)]) == 0
+    assert main([*words, "--out", str(small), "--int8", "--calibration", str(crops)]) == 0
+    assert "times smaller; cosine to the float features" in capsys.readouterr().err
+    assert small.stat().st_size < floating.stat().st_size / 3
+    facts = {entry.key: entry.value for entry in onnx.load(small).metadata_props}
+    parity = json.loads(facts["int8 parity"])
+    assert json.loads(facts["resight"])["embedder"] == "baseline"
+    assert (parity["pictures"], parity["calibrated_on"]) == (20, 20)
+    pictures = np.stack([np.asarray(Image.open(path)) for path in sorted(crops.iterdir())])[1::2]
+    one, other = (
+        onnxruntime.InferenceSession(path).run(["features"], {"pictures": pictures})[0] for path in (floating, small)
+    )
+    cosines = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    assert cosines.mean() == pytest.approx(parity["mean_cosine"], abs=1e-3)
+    assert cosines.mean() >= export_int8.LEAST_COSINE
+    monkeypatch.setattr(export_int8, "LEAST_COSINE", 1.01)
+    assert main([*words, "--out", str(tmp_path / "x.onnx"), "--int8", "--calibration", str(crops)]) == 2
+    assert "was not written" in capsys.readouterr().err
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_what_cannot_be_made_is_said(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(weights), "--int8"]) == 2
+    assert "go together" in capsys.readouterr().err
+    assert main(["export", "--int8", "--calibration", str(tmp_path)]) == 2
+    assert "is a parser" in capsys.readouterr().err
