@@ -280,7 +280,10 @@ def fill(text: str, results: Path, *, page: str = "README.md") -> str:
     for name in PAGES[page]:
         head = HEADS[name]
         lines = [head, ["---"] * len(head)]
-        lines += [[label, *(cell if isinstance(cell, str) else _look_up(results, cell) for cell in cells)] for label, cells in ROWS[name]]
+        lines += [
+            [label, *(cell if isinstance(cell, str) else _look_up(results, cell) for cell in cells)]
+            for label, cells in ROWS[name]
+        ]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         marked = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = marked.subn(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
