@@ -3,7 +3,7 @@
     python benchmarks/parser_survey.py cost                                   # multiply-adds, memory, pictures a second
     python benchmarks/parser_survey.py train --people PEOPLE --work WORK [--ccp CCP] [--rows parser-lite ce2p-resnet18]
 
-`train` gives each row the same rendered training persons, the same steps, batch, size, optimiser and labels (lip20), all
+`train` gives each row the same rendered training persons, steps, batch, size, optimiser and labels (lip20), all
 from scratch, and its paper's own losses. Scored are the same held-back pictures: rendered persons in parts7, Clothing
 Co-Parsing 801-884 in street5 (never trained on). A row that WORK holds is not trained again; what is there is written
 after every row, and rows of another budget are not mixed in. A CPU affords few steps and small pictures: both stand in

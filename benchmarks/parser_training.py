@@ -7,7 +7,6 @@ are compared on the same pictures. Batches depend on seed and step alone: rows o
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -152,7 +151,7 @@ def kept_row(path: Path, make: Callable[[], tuple[dict[str, Any], dict[str, np.n
         facts, sums = make()
         partial_file = path.with_name(f"{path.stem}.partial.npz")
         np.savez_compressed(partial_file, facts=np.array(json.dumps(facts)), **sums)
-        os.replace(partial_file, path)
+        partial_file.replace(path)
     with np.load(path, allow_pickle=False) as held:
         return json.loads(str(held["facts"])) | {"sums": {name: held[name] for name in held.files if name != "facts"}}
 
@@ -163,7 +162,7 @@ def slug(*words: Any) -> str:
 
 
 def paired(less: Sequence[np.ndarray], more: Sequence[np.ndarray], *, resamples: int = 2000) -> dict[str, Any]:
-    """Mean gain in mean IoU of `more` over `less`, sums by seed: over seeds (Student's t) and over the same pictures."""
+    """Gain in mean IoU of `more` over `less` (sums by seed), with intervals over seeds and over the same pictures."""
     from resight.evaluate.statistics import seed_spread
 
     gains = [float(mean_iou(b.sum(0)) - mean_iou(a.sum(0))) for a, b in zip(less, more, strict=True)]

@@ -285,7 +285,7 @@ def load_parser(
         classes = len(find_labels(settings.labels).classes)
         raise BadWeights(
             f"{path} does not fit a {settings.parser} of {settings.labels} ({classes} classes): {told[0][:200]}"
-            f"{f' (and {len(told) - 1} more)' if len(told) > 1 else ''}. Its settings are another network's: train again."
+            f"{f' (and {len(told) - 1} more)' if len(told) > 1 else ''}. Its settings are another network's."
         ) from error
 
 

@@ -245,7 +245,8 @@ def walk(listed, number, told):
     told.put(private() - before)
 
 root = Path("/data/LIP/train_images")
-records = (ParsingPicture(root / f"{n:06d}_4.jpg", root / f"{n:06d}_4.png", None, "lip20", "train") for n in range(30_462))
+names = (root / f"{n:06d}_4.jpg" for n in range(30_462))
+records = (ParsingPicture(name, name.with_suffix(".png"), None, "lip20", "train") for name in names)
 listed = picture_list(records, half="train")
 context = multiprocessing.get_context("fork")
 told = context.Queue()
