@@ -32,7 +32,7 @@ from resight.search.features import Features, load_features, save_features
 if TYPE_CHECKING:
     pass
 
-RULES: Final = "1"
+RULES: Final = "2"
 """Raised when a rule of attribution changes: tables of different rules are not comparable."""
 
 

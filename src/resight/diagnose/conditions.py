@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from resight.data.degrade import to_linear
 from resight.data.images import read_picture
 from resight.data.labels import LIP20, LabelSet
+from resight.diagnose.looks import COLUMNS, GROUPS, ROWS, garment_masks, poses
 from resight.diagnose.signals import SIGNALS, prepare, to_lab
 from resight.errors import BadPicture, BadRecipe, UnknownName
 
@@ -35,6 +36,8 @@ ISSUE: Final = ("low_light", "low_res", "multi_person", "occlusion", "truncation
 """Conditions that every table names first."""
 BATCH: Final = 64
 BANDS: Final = 16
+POSE: Final = len(GROUPS) * ROWS * COLUMNS + 4
+"""Numbers in a descriptor of pose and view."""
 BINS: Final = 6
 """Bins of each of L*, a*, b* in a colour histogram."""
 USUAL: Final = (0.19, 0.24, 0.3, 0.44, 0.5, 0.52, 0.52, 0.5, 0.46, 0.44, 0.4, 0.36, 0.34, 0.31, 0.3, 0.28)
@@ -97,9 +100,11 @@ class Conditions:
     mask: str
     """Where masks come from: `prior`, or what the parser is called."""
     thresholds: Thresholds
-    clothes: Float[np.ndarray, "N E"]
-    """Square roots of the colour histogram inside the person: products of two are their likeness, 0..1."""
+    clothes: Float[np.ndarray, "N C"]
+    """Square roots of the colour histograms of upper and lower garment: products of two are their likeness, 0..1."""
     background: Float[np.ndarray, "N E"]
+    pose: Float[np.ndarray, "N P"]
+    """The same of pose and view; zeros without a parser."""
 
     def present(self, name: str) -> Bool[np.ndarray, " N"]:
         """Pictures that show a condition; what is not measured does not."""
@@ -148,7 +153,8 @@ def measure(
     signals = {one.name: np.full(count, np.nan) for one in SIGNALS}
     readable = np.zeros(count, np.bool_)
     widths = np.full((count, 2 * BANDS), np.nan)
-    clothes, background = np.zeros((2, count, BINS**3), np.float32)
+    clothes, background = np.zeros((count, 2 * BINS**3), np.float32), np.zeros((count, BINS**3), np.float32)
+    pose = np.zeros((count, POSE), np.float32)
     for rows, pixels in _batches(paths, told):
         seen = None if parse is None else parse(list(pixels))
         labels = None if seen is None else np.stack([one.labels for one in seen])
@@ -157,15 +163,19 @@ def measure(
         readable[rows] = True
         for one in SIGNALS:
             signals[one.name][rows] = one.measure(crops)
+        garments = (crops.mask, crops.mask)
         if labels is not None:
             widths[rows] = band_widths(labels)
-        clothes[rows], background[rows] = (root_histograms(crops.pixels, where) for where in (crops.mask, ~crops.mask))
+            pose[rows] = poses(labels, label_set)
+            garments = garment_masks(labels, label_set, crops.mask)
+        clothes[rows] = np.hstack([root_histograms(crops.pixels, where) for where in garments]) / 2**0.5
+        background[rows] = root_histograms(crops.pixels, ~crops.mask)
     signals["hidden_frac"] = hidden_share(widths)
     signals["visible_frac"] = 1 - signals["hidden_frac"]
     names = tuple(str(path) for path in paths) if files is None else tuple(files)
     scores = score_conditions(signals, thresholds)
     mask = PRIOR if parse is None else parser
-    return Conditions(names, signals, scores, readable, mask, thresholds, clothes, background)
+    return Conditions(names, signals, scores, readable, mask, thresholds, clothes, background, pose)
 
 
 def score_conditions(
