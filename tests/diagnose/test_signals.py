@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from resight.data.degrade import blur, cast, darken, shrink
+from resight.data.label_sets import ATR18
 from resight.data.labels import LIP20
 from resight.diagnose import signals
 from resight.diagnose.signals import SIGNALS, prepare
@@ -65,9 +66,26 @@ def test_less_light_lowers_lightness_and_movement_turns_gradients_one_way(people
     assert (measured(dark, "dark_frac") >= measured(people, "dark_frac")).all()
     noise = rng.integers(0, 256, (6, 128, 64, 3), dtype=np.uint8)
     moved = np.stack([blur(one, length=8, angle=0.3 * n) for n, one in enumerate(noise)])
-    assert (measured(moved, "motion_blur") > measured(noise, "motion_blur") + 0.3).all()
+    assert (measured(moved, "anisotropy") > measured(noise, "anisotropy") + 0.3).all()
     warm = np.stack([cast(one, warmth=1.5) for one in people])
     assert (measured(warm, "cast") > measured(people, "cast")).mean() > 0.9
+
+
+def test_movement_sideways_is_told_from_lost_detail(people):
+    moved = np.stack([blur(one, length=6, angle=0.1) for one in people])
+    small = np.stack([shrink(one, height=32) for one in people])
+    sharp = measured(people, "motion_blur")
+    assert (measured(moved, "motion_blur") > sharp + 0.5).all()
+    assert (np.abs(measured(small, "motion_blur") - sharp) < measured(moved, "motion_blur") - sharp).all()
+
+
+def test_a_carried_thing_is_measured_where_the_map_has_one():
+    labels = person_map()
+    assert np.isnan(signals.carried_share(with_map(labels))[0])
+    known = prepare(np.full((1, 128, 64, 3), 128, np.uint8), np.zeros((1, 128, 64), np.uint8), ATR18)
+    assert signals.carried_share(known)[0] == 0
+    known.labels[:, 60:80, 40:50] = ATR18.classes.index("bag")
+    assert signals.carried_share(known)[0] == pytest.approx(200 / 8192)
 
 
 def test_lightness_and_lab_agree_with_known_colours():

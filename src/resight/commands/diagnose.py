@@ -30,7 +30,7 @@ from resight.evaluate.statistics import check_chance
 from resight.report.words import Language
 from resight.search.features import Features, load_features, save_features
 
-RULES: Final = "1"
+RULES: Final = "2"
 """Raised when a rule of attribution changes: tables of different rules are not comparable."""
 
 

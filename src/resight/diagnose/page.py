@@ -159,7 +159,8 @@ def _chips(conditions: Conditions | None, row: int) -> tuple[Both, ...]:
     if conditions is None:
         return ()
     chips = []
-    for name, ramps in conditions.thresholds.ramps.items():
+    for name in conditions.thresholds.ramps:
+        ramps = conditions.thresholds.spoken(name, conditions.signals)
         if not conditions.scores[name][row] >= 0.5:
             continue
         signal = ramps[0].signal
@@ -200,7 +201,8 @@ def _method(found: Findings) -> tuple[Both, ...]:
         said.append(say("method_regression", **told))
     if conditions is None:
         return tuple(said)
-    for name, ramps in conditions.thresholds.ramps.items():
+    for name in conditions.thresholds.ramps:
+        ramps = conditions.thresholds.spoken(name, conditions.signals)
         words = []
         for one in ramps:
             values = conditions.signals[one.signal]

@@ -58,7 +58,8 @@ def scatters(found: Findings) -> tuple[Scatter, ...]:
     ap, files = found.scores.ap, found.ledger.features.query.files
     units = {one.name: one.unit for one in SIGNALS}
     drawn = []
-    for name, ramps in conditions.thresholds.ramps.items():
+    for name in conditions.thresholds.ramps:
+        ramps = conditions.thresholds.spoken(name, conditions.signals)
         values = conditions.signals[ramps[0].signal][: len(ap)]
         rows = np.flatnonzero(np.isfinite(ap) & ~np.isnan(values))
         if len(rows) < 2:

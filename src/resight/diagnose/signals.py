@@ -29,11 +29,14 @@ RESIDUAL: Final = 0.02
 DARK: Final = 20.0
 """CIE L* below which a pixel is dark."""
 EDGE: Final = 0.25
-"""Share of a border that the person must touch to be cut by it."""
+"""Share of the upper or lower border that a person without head or feet touches; at the sides twice as much."""
 SKIN: Final = ("face", "left arm", "right arm", "left leg", "right leg")
 CLOTHES: Final = ("upper-clothes", "dress", "coat", "pants", "jumpsuits", "scarf", "skirt")
-FEET: Final = ("left shoe", "right shoe", "socks", "left leg", "right leg")
+FEET: Final = ("left shoe", "right shoe", "socks")
 HEAD: Final = ("hat", "hair", "sunglasses", "face")
+USUAL: Final = {"top": 0.038, "bottom": 0.027}
+"""Share of the crop that a whole head and whole feet cover: medians over rendered people."""
+CARRIED: Final = ("bag", "purse", "umbrella", "phone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,18 @@ def spectral_slope(crops: Crops) -> Values:
 
 
 def motion_blur(crops: Crops) -> Values:
+    """How much more fine detail is lost sideways than upright: by movement, since lost focus takes both.
+
+    Log of the power of second differences over that of differences four pixels apart, upright less sideways.
+    """
+    grey = crops.lightness
+    fine = [np.square(np.diff(grey, n=2, axis=axis)).mean((1, 2)) for axis in (1, 2)]
+    coarse = [np.square(one).mean((1, 2)) for one in (grey[:, 4:] - grey[:, :-4], grey[:, :, 4:] - grey[:, :, :-4])]
+    upright, sideways = (np.log((f + 1e-6) / (c + 1e-6)) for f, c in zip(fine, coarse, strict=True))
+    return np.asarray(upright - sideways, np.float64)
+
+
+def anisotropy(crops: Crops) -> Values:
     """Anisotropy of the gradients' structure tensor inside the person, 0..1; upright people are never quite 0."""
     y, x = np.gradient(crops.lightness, axis=(1, 2))
     inside = crops.mask
@@ -230,21 +245,26 @@ def touches(crops: Crops, side: Literal["top", "bottom", "left", "right"]) -> Va
 
 
 def truncation(crops: Crops) -> Values:
-    """How much the crop cuts the person: the worst border, less what a whole person touches of it, 0..1.
+    """How surely the crop cuts the person, 0..1: at the worst border, how much the person touches it.
 
-    Feet and heads that are in sight excuse a border below or above.
+    Above and below that counts only as far as head or feet are missing, so that who stands on the border is not cut.
     """
     if crops.labels is None:
         return np.full(len(crops.pixels), np.nan)
     worst = np.zeros(len(crops.pixels))
     for side in ("top", "bottom", "left", "right"):
-        touched = touches(crops, side)
-        ends = crops.classes(*(HEAD if side == "top" else FEET)) if side in ("top", "bottom") else None
+        cut = np.clip(touches(crops, side) / (EDGE if side in USUAL else 2 * EDGE), 0, 1)
+        ends = crops.classes(*(HEAD if side == "top" else FEET)) if side in USUAL else None
         if ends is not None:
-            seen = np.asarray(ends.mean((1, 2)) > 0.004)
-            touched = np.where(seen, touched * 0.5, touched)
-        worst = np.maximum(worst, np.clip(touched / (2 * EDGE), 0, 1))
+            cut = cut * np.clip(1 - ends.mean((1, 2)) / USUAL[side], 0, 1)
+        worst = np.maximum(worst, cut)
     return worst
+
+
+def carried_share(crops: Crops) -> Values:
+    """Share of the crop that a carried thing covers, 0..1; NaN where the parser knows none."""
+    things = crops.classes(*CARRIED)
+    return np.full(len(crops.pixels), np.nan) if things is None else np.asarray(things.mean((1, 2)), np.float64)
 
 
 def second_share(crops: Crops) -> Values:
@@ -272,7 +292,8 @@ SIGNALS: Final = (
     Signal("native_h", "px", native_height, "pixels", -1, ""),
     Signal("eff_h", "px", effective_height, "pixels", -1, "low_res"),
     Signal("slope", "log power a log frequency", spectral_slope, "pixels", -1, "low_res"),
-    Signal("motion_blur", "0..1", motion_blur, "pixels", 1, ""),
+    Signal("motion_blur", "log power", motion_blur, "pixels", 1, "motion_blur"),
+    Signal("anisotropy", "0..1", anisotropy, "pixels", 1, ""),
     Signal("lum_mean", "L*", lightness_mean, "pixels", -1, "low_light"),
     Signal("lum_p10", "L*", _p(0.1), "pixels", -1, ""),
     Signal("lum_p50", "L*", _p(0.5), "pixels", -1, ""),
@@ -281,13 +302,14 @@ SIGNALS: Final = (
     Signal("clip_low", "0..1", functools.partial(clipped, low=True), "pixels", 1, ""),
     Signal("clip_high", "0..1", functools.partial(clipped, low=False), "pixels", 1, ""),
     Signal("cast", "a*b*", cast, "pixels", 1, "color_cast"),
-    Signal("light_index", "L*", light_index, "map", -1, ""),
+    Signal("light_index", "L*", light_index, "map", -1, "low_light"),
     Signal("cloth_L", "L*", cloth_lightness, "map", -1, ""),
     Signal("cut_top", "0..1", functools.partial(touches, side="top"), "map", 1, ""),
     Signal("cut_bottom", "0..1", functools.partial(touches, side="bottom"), "map", 1, ""),
     Signal("cut_left", "0..1", functools.partial(touches, side="left"), "map", 1, ""),
     Signal("cut_right", "0..1", functools.partial(touches, side="right"), "map", 1, ""),
     Signal("cut", "0..1", truncation, "map", 1, "truncation"),
+    Signal("carried", "0..1", carried_share, "map", 1, "carried_object"),
     Signal("second_share", "0..1", second_share, "second", 1, "multi_person"),
 )
 """What is measured of each picture; `visible_frac` needs the other pictures too and stands in conditions.py."""

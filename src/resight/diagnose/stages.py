@@ -23,6 +23,7 @@ from resight.types import JUNK
 
 CLOTHES_LEVELS: Final = (0.5, 0.9, 0.99)
 BACKGROUND_LEVELS: Final = (0.9, 0.99)
+POSE_LEVELS: Final = (0.9,)
 UNLIKE: Final = 0.1
 """Likenesses are cut at these quantiles over random pairs of a query and a gallery picture."""
 PAIRS: Final = 20_000
@@ -45,13 +46,18 @@ def measured(
     """
     there = [path for path in paths if path.is_file()]
     absent = len(paths) - len(there)
-    kept = cache_folder() / f"signals-{fingerprint(there, 'signals 1', parser, absent, tuple(map(str, paths)))}.npz"
+    kept = cache_folder() / f"signals-{fingerprint(there, 'signals 3', parser, absent, tuple(map(str, paths)))}.npz"
     if not kept.exists():
         found = measure(
             paths, files=files, parse=parse, label_set=label_set, parser=parser, thresholds=thresholds, told=told
         )
         arrays: dict[str, Any] = {f"signal {name}": values for name, values in found.signals.items()}
-        arrays |= {"readable": found.readable, "clothes": found.clothes, "background": found.background}
+        arrays |= {
+            "readable": found.readable,
+            "clothes": found.clothes,
+            "background": found.background,
+            "pose": found.pose,
+        }
         with write_beside(kept) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
         return found
@@ -66,6 +72,7 @@ def measured(
             thresholds=thresholds,
             clothes=stored["clothes"],
             background=stored["background"],
+            pose=stored["pose"],
         )
 
 
@@ -86,6 +93,10 @@ def marks_of(features: Features, conditions: Conditions | None, *, rng: np.rando
             _likeness("similar_clothing", conditions.clothes, count, CLOTHES_LEVELS, rng, unlike="changed_look"),
             _likeness("background_bias", conditions.background, count, BACKGROUND_LEVELS, rng),
         )
+        if conditions.pose.any():
+            own = np.random.default_rng([0, *b"pose"])
+            pose = _likeness("similar_pose", conditions.pose, count, POSE_LEVELS, own, unlike="pose_viewpoint")
+            likenesses = (*likenesses, pose)
     strange = _strangers(features)
     if strange.any():
         names.append(DISTRACTOR)
