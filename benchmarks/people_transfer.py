@@ -10,7 +10,8 @@ results/people_transfer_ROW_{validation,official}.json (ROW-seed2 and so on for 
 official test split, once a row, and logs it in results/official_scorings.jsonl.
 
 Rows of 100, 400 and 1,600 persons see about as many pictures in training, so fewer persons are seen more often. Two
-rows switch off a kind of variety. `render` draws the largest row first; smaller ones are its first persons.
+rows switch off a kind of variety. `people-1600-more` goes on from `people-1600` by the recipe `rendered-lite-more`.
+`render` draws the largest row first; smaller ones are its first persons.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +48,7 @@ from resight.train.pictures import query_per_camera, split_persons
 from resight.train.resources import surroundings
 
 RECIPE: Final = "rendered-lite"
+SECOND_CYCLE: Final = "rendered-lite-more"
 VALIDATION_PERSONS: Final = 100
 EPOCHS_OF_400: Final = 16
 
@@ -71,6 +74,8 @@ class Row:
     """Rendered persons that it learns from; 0 for a rival that needs no training."""
     plain: tuple[str, ...] = ()
     """Kinds of variety that are switched off."""
+    after: str = ""
+    """Row of the same people that a second cycle goes on from."""
 
     @property
     def epochs(self) -> int:
@@ -97,6 +102,7 @@ ROWS: Final[dict[str, Row]] = {
     "people-100": Row("100 rendered persons", 100),
     "people-400": Row("400 rendered persons", 400),
     "people-1600": Row("1,600 rendered persons", 1600),
+    "people-1600-more": Row("1,600 rendered persons, a second cycle", 1600, after="people-1600"),
     "people-400-one-camera": Row("400, every camera like the first", 400, ("cameras",)),
     "people-400-plain-cloth": Row("400, cloth of one colour", 400, ("cloth",)),
 }
@@ -107,7 +113,7 @@ ROWS: Final[dict[str, Row]] = {
 
 def render(names: Sequence[str], work: Path, workers: int) -> None:
     """Draw the rows' people, most persons first; a row that a larger one holds is linked, not drawn."""
-    for name in sorted(names, key=lambda name: -ROWS[name].persons):
+    for name in sorted((name for name in names if not ROWS[name].after), key=lambda name: -ROWS[name].persons):
         row, folder = ROWS[name], work / "data" / name
         if is_drawn(folder):
             continue
@@ -164,8 +170,14 @@ def train(names: Sequence[str], work: Path, *, seed: int, threads: int, recipe: 
         out = run_folder(work, name, seed)
         if (out / "run.json").exists():
             continue
-        words = ["train", "embedder", "--recipe", recipe, "--data", str(work / "data" / name), "--out", str(out)]
-        words += ["--epochs", str(ROWS[name].epochs), "--seed", str(seed), "--threads", str(threads)]
+        row = ROWS[name]
+        words = ["train", "embedder", "--data", str(work / "data" / (row.after or name)), "--out", str(out)]
+        words += ["--seed", str(seed), "--threads", str(threads)]
+        if row.after:
+            before = run_folder(work, row.after, seed)
+            words += ["--recipe", SECOND_CYCLE, "--set", f'backbone-weights="{before / "model.safetensors"}"']
+        else:
+            words += ["--recipe", recipe, "--epochs", str(row.epochs)]
         subprocess.run([sys.executable, "-m", "resight", *words], check=True, env=dict(os.environ))
 
 
@@ -183,15 +195,15 @@ def embedder(name: str, work: Path, seed: int) -> tuple[Any, str, dict[str, Any]
         for key, value in sorted(imagenet_weights(model.settings.backbone).items()):
             digest.update(key.encode() + value.numpy().tobytes())
         return model, digest.hexdigest(), {}
-    run = run_folder(work, name, seed)
+    row, run = ROWS[name], run_folder(work, name, seed)
     weights = hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
-    plan = json.loads((work / "data" / name / "plan.json").read_text(encoding="utf-8"))
+    plan = json.loads((work / "data" / (row.after or name) / "plan.json").read_text(encoding="utf-8"))
     recipe = (run / "config.toml").read_text(encoding="utf-8")
     facts = {
         "run": json.loads((run / "run.json").read_text(encoding="utf-8")),
-        "plan": {**plan, "persons": ROWS[name].persons},
+        "plan": {**plan, "persons": row.persons},
         "recipe_sha256": hashlib.sha256(recipe.encode()).hexdigest(),
-        "epochs": ROWS[name].epochs,
+        "epochs": sum(stage["epochs"] for stage in tomllib.loads(recipe)["stages"]),
     }
     return load_model(run), weights, facts
 

@@ -166,6 +166,7 @@ ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
             ("400, every camera like the first", "people-400-one-camera"),
             ("400, cloth of one colour", "people-400-plain-cloth"),
             ("1,600 rendered persons", "people-1600"),
+            ("1,600, a second cycle (`rendered-lite-more`)", "people-1600-more"),
         )
     ],
     "parsing": [

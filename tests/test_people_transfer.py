@@ -65,7 +65,8 @@ def test_stripes_know_above_from_below_and_the_middle_counts_more_than_the_borde
 
 
 def test_every_row_sees_about_as_many_pictures():
-    seen = [row.persons * row.epochs for row in transfer.ROWS.values() if row.persons]
+    first = [row for row in transfer.ROWS.values() if row.persons and not row.after]
+    seen = [row.persons * row.epochs for row in first]
     assert max(seen) < 1.1 * min(seen)
 
 
