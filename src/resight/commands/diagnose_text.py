@@ -37,7 +37,7 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
         slopes = [one for one in found.regression.slopes if one.where == "query" and one.high < 0]
         told = ", ".join(f"{one.cause} {one.effect * 100:+.1f}" for one in sorted(slopes, key=lambda one: one.effect))
         console.print(
-            f"Second opinion (regression, in no grade): AP by one standard deviation more, where sure: {told or 'none'}."
+            f"Second opinion (regression, in no grade): AP by one deviation more, where sure: {told or 'none'}."
         )
     finds = [
         f"{one.on_queries.detectable * 100:.1f} ({one.cause})"
