@@ -10,6 +10,7 @@ from resight.data.degrade import blur, cast, darken, shrink
 from resight.data.label_sets import ATR18
 from resight.data.labels import LIP20
 from resight.diagnose import signals
+from resight.diagnose.colours import lightness_of, to_lab
 from resight.diagnose.signals import SIGNALS, prepare
 from toy_people import draw_person, make_person
 from toy_scenes import make_cameras
@@ -91,10 +92,10 @@ def test_a_carried_thing_is_measured_where_the_map_has_one():
 def test_lightness_and_lab_agree_with_known_colours():
     colours = np.array([[[[255, 255, 255], [0, 0, 0], [255, 0, 0], [119, 119, 119]]]], np.uint8)
     light = prepare(colours).light
-    lab = signals.to_lab(light)[0, 0]
+    lab = to_lab(light)[0, 0]
     known = [[100, 0, 0], [0, 0, 0], [53.2, 80.1, 67.2], [50.0, 0, 0]]  # CIE, D65
     np.testing.assert_allclose(lab, known, atol=0.5)
-    np.testing.assert_allclose(signals.lightness_of(light)[0, 0], lab[:, 0], atol=0.05)
+    np.testing.assert_allclose(lightness_of(light)[0, 0], lab[:, 0], atol=0.05)
 
 
 def with_map(labels, pixels=None):

@@ -19,23 +19,26 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
     """Print the sentence, the table and the checks."""
     loss, rest = found.ledger.loss, found.split.unexplained
     console.print(sentence(found.ledger, found.split), markup=False)
-    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "oracle", "regression", "grade")
+    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "oracle", "grade")
     for one in found.verdicts:
         mine = [share for share in found.split.shares if share.cause == one.cause]
         ends = _ends(sum(share.low for share in mine), sum(share.high for share in mine)) if mine else ""
         oracle = "" if one.oracle is None or not one.oracle.swapped else f"{one.oracle.over_sham * 100:+.1f}"
-        slope = None if found.regression is None else found.regression.slope(one.cause)
-        second = "" if slope is None else f"{slope.effect * 100:+.1f}"
-        table.add_row(one.cause, f"{one.loss * 100:.1f}", ends, *_twin(one.on_queries), oracle, second, one.grade)
-    table.add_row("unexplained", f"{rest.loss * 100:.1f}", _ends(rest.low, rest.high), "", "", "", "", "")
+        table.add_row(one.cause, f"{one.loss * 100:.1f}", ends, *_twin(one.on_queries), oracle, one.grade)
+    table.add_row("unexplained", f"{rest.loss * 100:.1f}", _ends(rest.low, rest.high), "", "", "", "")
     console.print(table)
     check = sum(one.loss for one in found.split.shares) + rest.loss - loss
     console.print(f"Check: causes and unexplained sum to {loss:.4f}, off by {abs(check):.0e}.")
     console.print(
         "In points of mAP. twins: AP of a person's pictures in one camera with the cause, less without "
-        f"(at least {FEWEST_GROUPS} groups); oracle: mAP won by clean twins, over a sham; "
-        "regression: AP by one standard deviation more in the query, a second opinion that is in no grade."
+        f"(at least {FEWEST_GROUPS} groups); oracle: mAP won by clean twins, over a sham."
     )
+    if found.regression is not None:
+        slopes = [one for one in found.regression.slopes if one.where == "query" and one.high < 0]
+        told = ", ".join(f"{one.cause} {one.effect * 100:+.1f}" for one in sorted(slopes, key=lambda one: one.effect))
+        console.print(
+            f"Second opinion (regression, in no grade): AP by one deviation more, where sure: {told or 'none'}."
+        )
     finds = [
         f"{one.on_queries.detectable * 100:.1f} ({one.cause})"
         for one in found.verdicts

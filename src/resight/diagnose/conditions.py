@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from resight.data.degrade import to_linear
 from resight.data.images import read_picture
 from resight.data.labels import LIP20, LabelSet
+from resight.diagnose.colours import to_lab
 from resight.diagnose.looks import COLUMNS, GROUPS, ROWS, garment_masks, poses
-from resight.diagnose.signals import SIGNALS, prepare, to_lab
+from resight.diagnose.signals import SIGNALS, prepare
 from resight.errors import BadPicture, BadRecipe, UnknownName
 
 PRIOR: Final = "prior"

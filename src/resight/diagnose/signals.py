@@ -21,6 +21,7 @@ from PIL import Image
 
 from resight.data.degrade import LUMINANCE, to_linear
 from resight.data.labels import LabelSet
+from resight.diagnose.colours import lightness_of, to_lab
 
 Values = Float[np.ndarray, " N"]
 HEIGHTS: Final = (128, 112, 96, 80, 64, 56, 48, 40, 32, 24, 20, 16, 12)
@@ -90,12 +91,6 @@ def prepare(
         mask = np.where(np.asarray(seen.any((1, 2)))[:, None, None], seen, mask)
     unknown = np.full(len(pixels), np.nan)
     return Crops(pixels, light, lightness_of(light), mask, labels, label_set, unknown if second is None else second)
-
-
-def lightness_of(light: Float[np.ndarray, "*S 3"]) -> Float[np.ndarray, "*S"]:
-    """CIE L* (0..100) of linear light under D65."""
-    bright = light @ LUMINANCE
-    return np.where(bright > 0.008856, 116 * np.cbrt(bright) - 16, 903.3 * bright)
 
 
 @functools.cache
@@ -175,8 +170,7 @@ def motion_blur(crops: Crops) -> Values:
 def anisotropy(crops: Crops) -> Values:
     """Anisotropy of the gradients' structure tensor inside the person, 0..1; upright people are never quite 0."""
     y, x = np.gradient(crops.lightness, axis=(1, 2))
-    inside = crops.mask
-    yy, xx, xy = (np.where(inside, one, 0).sum((1, 2)) for one in (y * y, x * x, x * y))
+    yy, xx, xy = (np.where(crops.mask, one, 0).sum((1, 2)) for one in (y * y, x * x, x * y))
     return np.asarray(np.hypot(xx - yy, 2 * xy) / np.maximum(xx + yy, 1e-9))
 
 
@@ -206,15 +200,6 @@ def cast(crops: Crops) -> Values:
     mean = np.stack([_mean(crops.light[..., channel], ~crops.mask) for channel in range(3)], axis=1)
     lab = to_lab(mean[:, None, None, :])[:, 0, 0]
     return np.asarray(np.hypot(lab[:, 1], lab[:, 2]))
-
-
-def to_lab(light: Float[np.ndarray, "*S 3"]) -> Float[np.ndarray, "*S 3"]:
-    """CIE L*a*b* of linear light (sRGB primaries, D65)."""
-    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-    ratio = light @ (to_xyz / to_xyz.sum(1, keepdims=True)).T
-    curved = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
-    x, y, z = curved[..., 0], curved[..., 1], curved[..., 2]
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
 def light_index(crops: Crops) -> Values:
