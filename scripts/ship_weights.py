@@ -101,7 +101,8 @@ training seed would change, which is not measured. Market-1501's joints are mach
 For parts of pedestrians in crops of a detector, upright and mostly whole. Left and right were learned from rendered
 people and from weak joints; the row above says how often one is taken for the other. Seen from the side, the far leg
 is the least certain; label sets without sides (`street5`, `parts6`) do not ask. Rare classes (gloves, scarves,
-jumpsuits) are guesses. At much less than its own size it parses badly. It must not be used to judge anybody by body or clothes; see RESPONSIBLE_USE.md.
+jumpsuits) are guesses. At much less than its own size it parses badly. It must not be used to judge anybody by body or
+clothes; see RESPONSIBLE_USE.md.
 
 ## Licence
 
