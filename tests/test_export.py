@@ -30,10 +30,11 @@ def test_a_file_takes_grey_levels_of_any_batch_and_says_what_was_checked(tmp_pat
     assert json.loads(facts["resight-parser"])["height"] == 64
     session = onnxruntime.InferenceSession(path)
     pictures = np.random.default_rng(5).integers(0, 256, (5, 64, 32, 3), dtype=np.uint8)
-    probabilities, sure, _ = session.run(None, {"pictures": pictures})
+    probabilities, sure, _, view = session.run(None, {"pictures": pictures})
     for number, one in enumerate(model.parse(list(pictures))):
         assert np.allclose(probabilities[number], one.probabilities, atol=1e-4)
         assert sure[number] == pytest.approx(one.sure, abs=1e-4)
+        assert np.degrees(np.arctan2(view[number, 1], view[number, 0])) == pytest.approx(one.view_degrees, abs=0.5)
 
 
 MAPPED = ("spreid",)
@@ -56,7 +57,7 @@ def test_an_embedder_becomes_a_file_of_any_batch_that_says_what_it_was_checked_f
     outputs = {output.name for output in made.graph.output}
     assert "features" in outputs
     assert ({"parts", "visible"} <= outputs) == (name in ("one-pass", "visible-parts"))
-    assert ({"probabilities", "sure", "second"} <= outputs) == (name == "one-pass")
+    assert ({"probabilities", "sure", "second", "seen_from"} <= outputs) == (name == "one-pass")
     assert [one.name for one in made.graph.input] == (["pictures", "maps"] if name in MAPPED else ["pictures"])
 
 

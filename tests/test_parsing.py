@@ -22,8 +22,10 @@ def model_of(parser: str) -> ParserModel:
     settings = ParserSettings(parser=parser, **SMALL, backbone=BACKBONES[parser])
     network = build_parser(parser, classes=7, backbone=BACKBONES[parser]).eval()
     for layer in network.modules():  # scores of an untrained network lie close together
-        if isinstance(layer, torch.nn.Conv2d) and layer.out_channels == 7:
-            layer.weight.data *= 50
+        if isinstance(layer, torch.nn.Conv2d) and layer.out_channels in (7, 8):  # parser-lite's also finds others
+            torch.nn.init.normal_(layer.weight, std=3.0)
+            if layer.bias is not None:
+                torch.nn.init.zeros_(layer.bias)
     return ParserModel(network, settings, torch.device("cpu"))
 
 
@@ -39,8 +41,8 @@ def test_answers_are_enlarged_as_in_training(parser: str, aligned: bool) -> None
             return F.interpolate(grid, (64, 32), mode="bilinear", align_corners=corners).argmax(1)[0].numpy()
 
     [found] = model.parse([pixels])
-    assert (found.labels == enlarged(aligned)).mean() > 0.99
-    assert (enlarged(True) != enlarged(False)).mean() > 0.01
+    right, wrong = (float((found.labels == enlarged(corners)).mean()) for corners in (aligned, not aligned))
+    assert right > 0.999 > 0.998 > wrong
 
 
 def test_every_parser_says_how_its_answer_is_enlarged() -> None:

@@ -2,9 +2,9 @@
 
 The file takes grey levels as they are (`pictures`, B H W 3 uint8 at the model's size), so that nothing about
 normalisation has to be known. A parser gives `probabilities` B K h w, and where it says them `sure` B, `second`
-B 1 h w (probability of a pixel being another person's) and `view` B 2 (cosine and sine, see `Parsing`); an embedder
-`features` B D, and where it says them `parts` B P F, `visible` B P and what a parser gives. The metadata hold the
-settings and what the check found.
+B 1 h w (probability of a pixel being another person's) and `seen_from` B 2 (`Parsing.view`); an embedder `features`
+B D, and where it says them `parts` B P F, `visible` B P and what a parser gives. The metadata hold the settings and
+what the check found.
 Needs the extra `onnx`. Proof: tests/test_export.py.
 """
 
@@ -48,7 +48,7 @@ class _Parses(nn.Module):
     def __init__(self, network: nn.Module, *, lite: bool) -> None:
         super().__init__()
         self.network, self.lite = network, lite
-        self.names = ("probabilities", "sure", "second", "view") if lite else ("probabilities",)
+        self.names = ("probabilities", "sure", "second", "seen_from") if lite else ("probabilities",)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         found = self.network(normalise(pictures))
@@ -74,7 +74,7 @@ def said(found: Embeddings) -> dict[str, Tensor]:
     if found.parsing is not None:
         second = found.parsing.second
         outputs |= {"probabilities": found.parsing.logits.softmax(1), "sure": found.parsing.sure}
-        outputs["view"] = found.parsing.view
+        outputs["seen_from"] = found.parsing.view
         outputs["second"] = None if second is None else second.sigmoid()
     return {name: value for name, value in outputs.items() if value is not None}
 

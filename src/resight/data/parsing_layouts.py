@@ -114,7 +114,8 @@ def people(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
 def _views(table: Path) -> dict[str, tuple[float, float]]:
     """View of each rendered person by the stem of its picture."""
     with table.open(encoding="utf-8", newline="") as lines:
-        angles = {Path(row["file"]).stem: math.radians(float(row["view_degrees"])) for row in csv.DictReader(lines)}
+        told = {Path(row["file"]).stem: row.get("view_degrees") for row in csv.DictReader(lines)}
+    angles = {stem: math.radians(float(degrees)) for stem, degrees in told.items() if degrees}
     return {stem: (math.cos(angle), math.sin(angle)) for stem, angle in angles.items()}
 
 

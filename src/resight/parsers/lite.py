@@ -107,7 +107,7 @@ class Context(nn.Module):
 
 def with_places(maps: Float[Tensor, "B C h w"]) -> Float[Tensor, "B E h w"]:
     """Append two channels: how far down and how far right a cell's centre lies, -1..1."""
-    return torch.cat([maps, _places(maps)[None].expand(len(maps), -1, -1, -1)], 1)
+    return torch.cat([maps, _places(maps)[None].expand(maps.shape[0], -1, -1, -1)], 1)
 
 
 def _places(maps: Float[Tensor, "B C h w"]) -> Float[Tensor, "2 h w"]:
