@@ -94,7 +94,7 @@ HEADS: Final[dict[str, list[str]]] = {
         "Rank-1",
     ],
     "parsing": ["`parser-lite`, on pictures that it never saw", "score", "95 % interval"],
-    "parsing-speed": ["parsing, two threads, the network alone", "pictures/s", "per CPU second"],
+    "parsing-speed": ["parsing, one thread, the network alone", "pictures/s", "per CPU second"],
     "survey": [
         "one budget for all, from scratch",
         "LIP validation, mean IoU",
