@@ -12,7 +12,7 @@ import csv
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -107,16 +107,15 @@ def people(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
         persons = root / "maps" / "persons" / f"{one.picture.stem}.png"
         if not persons.exists():
             raise DatasetNotFound(f"{persons} is missing: run `resight people` again with the same settings.")
-        view = views.get(one.picture.stem, UNKNOWN_VIEW)
-        yield ParsingPicture(one.picture, one.labels, persons, source, half, wanted=1, view=view)
+        yield replace(one, persons=persons, wanted=1, view=views.get(one.picture.stem, UNKNOWN_VIEW))
 
 
 def _views(table: Path) -> dict[str, tuple[float, float]]:
     """View of each rendered person by the stem of its picture."""
     with table.open(encoding="utf-8", newline="") as lines:
-        told = {Path(row["file"]).stem: row.get("view_degrees") for row in csv.DictReader(lines)}
-    angles = {stem: math.radians(float(degrees)) for stem, degrees in told.items() if degrees}
-    return {stem: (math.cos(angle), math.sin(angle)) for stem, angle in angles.items()}
+        told = [(Path(row["file"]).stem, row.get("view_degrees")) for row in csv.DictReader(lines)]
+    angles = ((stem, math.radians(float(degrees))) for stem, degrees in told if degrees)
+    return {stem: (math.cos(angle), math.sin(angle)) for stem, angle in angles}
 
 
 def atr(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
@@ -192,8 +191,8 @@ def market_keypoints(root: Path, half: Half, source: str) -> Iterator[ParsingPic
 def facing(points: Float32[np.ndarray, "14 2"]) -> float:
     """Cosine of the view from the joints: the left shoulder lies right of the right one when seen from the front."""
     neck, right, left, *hips = points[[1, 2, 5, 8, 11]]
-    trunk = float(np.linalg.norm(np.mean(hips, 0) - neck))
-    return float(np.clip((left[0] - right[0]) / max(SHOULDERS * trunk, 1.0), -1, 1))
+    shoulders = SHOULDERS * float(np.linalg.norm(np.mean(hips, 0) - neck))
+    return float(np.clip((left[0] - right[0]) / max(shoulders, 1.0), -1, 1))
 
 
 def train_keypoints(path: Path) -> tuple[list[str], Float32[np.ndarray, "N 14 2"]]:
