@@ -71,11 +71,9 @@ def people_scorer(people: Path, most: int) -> Scorer:
     from resight.data.labels import read_map
     from resight.data.parsing_sets import find_parsing_set
     from resight.data.regrouping import LIP20_PARTS7, find_regrouping, regroup_map
+    from resight.train.parser_validation import spread
 
-    records = list(find_parsing_set(people).pictures("val"))
-    records = [
-        records[place] for place in np.linspace(0, len(records) - 1, min(most, len(records))).round().astype(int)
-    ]
+    records = spread(list(find_parsing_set(people).pictures("val")), most)
 
     def score(model: Any) -> np.ndarray:
         found = []
@@ -94,26 +92,19 @@ def people_scorer(people: Path, most: int) -> Scorer:
 
 def ccp_scorer(ccp: Path) -> Scorer:
     """Scores in street5 on Clothing Co-Parsing 801-884, each photo cut to the person's loose box."""
-    from resight.data.images import read_picture
-    from resight.data.label_sets import CCP59, STREET5
-    from resight.data.labels import read_map
+    from resight.data.label_sets import STREET5
     from resight.data.parsing_sets import find_parsing_set
     from resight.data.regrouping import CCP59_STREET5, LIP20_STREET5, regroup_map
-    from resight.train.parsing_sources import loose_box
+    from resight.train.parser_validation import ccp_crop
 
     records = list(find_parsing_set(ccp).pictures("val"))
 
     def score(model: Any) -> np.ndarray:
         found = []
         for record in records:
-            assert record.labels is not None
-            pixels, truth = read_picture(record.picture), read_map(record.labels, CCP59)
-            high, wide = truth.shape
-            left, top, right, bottom = loose_box(truth > 0) or (0, 0, wide, high)
-            rows = slice(max(0, round(top)), min(high, round(bottom)))
-            columns = slice(max(0, round(left)), min(wide, round(right)))
-            [one] = model.parse([pixels[rows, columns]], regrouping=LIP20_STREET5)
-            found.append(_sums(regroup_map(truth[rows, columns], CCP59_STREET5), one.labels, STREET5))
+            pixels, truth = ccp_crop(record)
+            [one] = model.parse([pixels], regrouping=LIP20_STREET5)
+            found.append(_sums(regroup_map(truth, CCP59_STREET5), one.labels, STREET5))
         return np.array(found)
 
     return score

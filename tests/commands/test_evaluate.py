@@ -183,6 +183,8 @@ def test_it_can_be_called_from_python(tmp_path: Path, capsys: pytest.CaptureFixt
 class NameModel:
     """Stands for a trained model: embeds a picture by the person in its file name, and its camera a little."""
 
+    needs_maps = False
+
     def embed(self, paths: Sequence[Path], *, told: object = None) -> np.ndarray:
         rows = []
         for path in paths:

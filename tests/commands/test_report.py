@@ -27,6 +27,8 @@ def colours(paths: list[Path]) -> np.ndarray:
 
 
 class ColourModel:
+    needs_maps = False
+
     def embed_files(self, paths, *, told=None, **_):
         return Embedded(colours(list(paths)))
 

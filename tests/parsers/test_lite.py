@@ -27,7 +27,7 @@ SETS = torch.tensor([[True, False, False], [False, True, False], [False, False, 
 
 WEIGHTS: dict[str, Any] = dict(
     sets=SETS,
-    mirrored=torch.tensor([0, 2, 1, 3]),
+    mirrored=torch.cat([torch.tensor([0, 2, 1]), torch.arange(3, 256)]),
     weights=torch.ones(4),
     second_weight=1.0,
     sure_weight=1.0,

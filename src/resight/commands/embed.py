@@ -112,7 +112,7 @@ def part_maps(
     Raises BadFeatures where there is no folder, BadLabels for maps of another parser or size than it learned from and
     for maps of pictures that have changed since.
     """
-    if not getattr(model, "needs_maps", False):  # whatever embeds files will do, and need not say so
+    if not model.needs_maps:
         return None
     if parts is None or root is None:
         raise BadFeatures(model.wants_maps)

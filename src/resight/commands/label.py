@@ -24,6 +24,7 @@ from resight.diagnose.labelled import (
     Labels,
     agreement,
     draw_queries,
+    label_rows,
     read_labels,
     write_labels,
 )
@@ -92,21 +93,10 @@ def _write(config: Label, reid_set: ReidSet, labels: Labels) -> int:
     if table.exists() and config.labels is None:
         raise CannotWrite(f"{table} is there already: go on with `--labels {table}`, or choose another --out.")
     pictures = read_pictures(dict.fromkeys(labels.files), [reid_set.root], blur_heads=False)
-    cells = [
-        [
-            file,
-            repr(weight),
-            "yes" if seen else "",
-            *(answers[row] if seen else "" for answers in labels.answers.values()),
-        ]
-        for row, (file, weight, seen) in enumerate(
-            zip(labels.files, labels.weights.tolist(), labels.seen.tolist(), strict=True)
-        )
-    ]
     names = (*COLUMNS, *labels.answers)
     page = config.out / PAGE
     shown = write_label_page(
-        page, names, cells, pictures, conditions=tuple(labels.answers), title=Path(config.dataset).name
+        page, names, label_rows(labels), pictures, conditions=tuple(labels.answers), title=Path(config.dataset).name
     )
     write_labels(table, labels)
     print(f"{shown} of {len(labels.files)} pictures: open {page} and save its CSV; nothing leaves your machine.")

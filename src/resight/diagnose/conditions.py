@@ -26,7 +26,7 @@ from resight.data.degrade import to_linear
 from resight.data.images import read_picture
 from resight.data.labels import LIP20, LabelSet
 from resight.diagnose.colours import to_lab
-from resight.diagnose.looks import COLUMNS, GROUPS, ROWS, garment_masks, poses
+from resight.diagnose.looks import POSE, garment_masks, poses
 from resight.diagnose.signals import SIGNALS, prepare
 from resight.errors import BadPicture, BadRecipe, UnknownName
 
@@ -37,8 +37,6 @@ ISSUE: Final = ("low_light", "low_res", "multi_person", "occlusion", "truncation
 """Conditions that every table names first."""
 BATCH: Final = 64
 BANDS: Final = 16
-POSE: Final = len(GROUPS) * ROWS * COLUMNS + 4
-"""Numbers in a descriptor of pose and view."""
 BINS: Final = 6
 """Bins of each of L*, a*, b* in a colour histogram."""
 USUAL: Final = (0.19, 0.24, 0.3, 0.44, 0.5, 0.52, 0.52, 0.5, 0.46, 0.44, 0.4, 0.36, 0.34, 0.31, 0.3, 0.28)

@@ -115,16 +115,19 @@ def read_labels(path: Path) -> Labels:
     )
 
 
+def label_rows(labels: Labels) -> list[list[str]]:
+    """Cells of the CSV below its header, which is COLUMNS and the conditions; empty where nobody has looked."""
+    rows = zip(labels.files, labels.weights.tolist(), labels.seen.tolist(), strict=True)
+    return [
+        [file, repr(weight), "yes" if seen else "", *(said[row] if seen else "" for said in labels.answers.values())]
+        for row, (file, weight, seen) in enumerate(rows)
+    ]
+
+
 def write_labels(path: Path, labels: Labels) -> None:
-    """Write a CSV of labels, empty where nobody has looked."""
+    """Write a CSV of labels."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, *labels.answers])
-    for row, (file, weight) in enumerate(zip(labels.files, labels.weights.tolist(), strict=True)):
-        seen = bool(labels.seen[row])
-        writer.writerow(
-            [file, weight, "yes" if seen else "", *(v[row] if seen else "" for v in labels.answers.values())]
-        )
+    csv.writer(text, lineterminator="\n").writerows([[*COLUMNS, *labels.answers], *label_rows(labels)])
     with write_beside(path) as partial:
         partial.write_text(text.getvalue(), encoding="utf-8")
 

@@ -22,11 +22,14 @@ LOWER: Final = ("pants", "skirt", "dress", "jumpsuits")
 FACE: Final = ("face", "sunglasses")
 HAIR: Final = ("hair", "hat")
 GROUPS: Final = (
-    *(FACE, HAIR, ("upper-clothes", "coat", "scarf", "dress", "jumpsuits"), ("pants", "skirt")),
+    *(FACE, HAIR, UPPER, ("pants", "skirt")),
     *(("left arm", "left leg", "left shoe"), ("right arm", "right leg", "right shoe")),
 )
 ROWS: Final = 8
 COLUMNS: Final = 4
+CELLS: Final = len(GROUPS) * ROWS * COLUMNS
+POSE: Final = CELLS + 4
+"""Numbers in a descriptor of pose and view."""
 SMALLEST: Final = 0.01
 """Share of the crop below which a garment is not in sight."""
 FULL_FACE: Final = 0.5
@@ -91,12 +94,13 @@ def poses(labels: UInt8[np.ndarray, "N H W"], label_set: LabelSet) -> Float[np.n
     n, y, x = np.nonzero(person)
     kind = group[labels[n, y, x]]
     place = (kind * ROWS + (y - top[n]) * ROWS // tall[n]) * COLUMNS + (x - left[n]) * COLUMNS // broad[n]
-    size = len(GROUPS) * ROWS * COLUMNS
     seen = kind >= 0
     grid = (
-        np.bincount((n * size + place)[seen], minlength=count * size).reshape(count, len(GROUPS), -1).astype(np.float64)
+        np.bincount((n * CELLS + place)[seen], minlength=count * CELLS)
+        .reshape(count, len(GROUPS), -1)
+        .astype(np.float64)
     )
     grid /= np.maximum(grid.sum(2, keepdims=True), 1)
     grid /= np.maximum(grid.sum((1, 2), keepdims=True), 1e-9)
-    both = np.hstack([grid.reshape(count, size), view_shares(labels, label_set)]) / 2
+    both = np.hstack([grid.reshape(count, CELLS), view_shares(labels, label_set)]) / 2
     return np.where(there[:, None], np.sqrt(both), 0)

@@ -22,6 +22,7 @@ from PIL import Image
 from resight.data.degrade import LUMINANCE, to_linear
 from resight.data.labels import LabelSet
 from resight.diagnose.colours import lightness_of, to_lab
+from resight.diagnose.looks import pixels_of
 
 Values = Float[np.ndarray, " N"]
 HEIGHTS: Final = (128, 112, 96, 80, 64, 56, 48, 40, 32, 24, 20, 16, 12)
@@ -57,10 +58,9 @@ class Crops:
 
     def classes(self, *names: str) -> Bool[np.ndarray, "N H W"] | None:
         """Pixels of some classes of the map; None without a map, or where its label set lacks all of them."""
-        if self.labels is None or self.label_set is None:
+        if self.labels is None or self.label_set is None or not set(names) & set(self.label_set.classes):
             return None
-        numbers = [number for number, name in enumerate(self.label_set.classes) if name in names]
-        return np.isin(self.labels, numbers) if numbers else None
+        return pixels_of(self.labels, self.label_set, names)
 
 
 @dataclass(frozen=True, slots=True)

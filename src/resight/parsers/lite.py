@@ -197,7 +197,7 @@ def lite_objective(
     views: Float[Tensor, "B 2"],
     *,
     sets: Bool[Tensor, "S K"],
-    mirrored: Int[Tensor, " S"],
+    mirrored: Int[Tensor, " 256"],
     weights: Float[Tensor, " S"],
     second_weight: float,
     sure_weight: float,
@@ -208,9 +208,10 @@ def lite_objective(
     """Parse the wanted person, find the others' pixels, tell the view, and foresee the quality of one's own map.
 
     `labels` are rows of `sets` (the classes that a pixel may be; 255 is ignored), `weights` say how much each row
-    counts, `mirrored` is the row that it becomes in a mirror; `others` is 1 where another person is (255 unknown),
-    `views` cosine and sine of the view (NaN unknown). Pixels beside another label count `edge_weight` more. Sided
-    parts are few pixels: `side_weight` asks once more which of the two sides they are, given that it is one of them.
+    counts, `mirrored` is the row that each becomes in a mirror (`SetTable.swap`); `others` is 1 where another person is
+    (255 unknown), `views` cosine and sine of the view (NaN unknown). Pixels beside another label count `edge_weight`
+    more. Sided parts are few pixels: `side_weight` asks once more which of the two sides they are, given that it is one
+    of them.
     """
     size = labels.shape[1:]
     edges = thinned(borders(labels)[:, None])[:, 0]
@@ -222,10 +223,11 @@ def lite_objective(
     share = share * (1 + edge_weight * edges)
     wrong = set_loss(logits, ids, sets)
     losses = {"parts": (wrong * share).sum() / share.sum().clamp_min(1.0)}
-    turned = torch.where(known, mirrored[ids.clamp_max(len(mirrored) - 1)], IGNORE)
-    sided = known & (turned != ids)
-    other_side = set_loss(logits, turned.masked_fill(~sided, IGNORE), sets)
-    losses["sides"] = side_weight * (F.softplus(wrong - other_side) * sided).sum() / sided.sum().clamp_min(1)
+    turned = mirrored[ids]
+    sided = turned != ids
+    asked = logits.movedim(1, -1)[sided].T[None, :, :, None]  # 1 K N 1: few pixels have a side
+    other_side = set_loss(asked, turned[sided][None, :, None], sets).flatten()
+    losses["sides"] = side_weight * F.softplus(wrong[sided] - other_side).sum() / sided.sum().clamp_min(1)
     if found.view is not None:
         told = views.isfinite()
         missed = torch.where(told, found.view.float() - views.nan_to_num(), 0.0).square()

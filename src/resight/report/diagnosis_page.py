@@ -7,8 +7,6 @@ Proof: tests/report/test_diagnosis_page.py.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -23,7 +21,7 @@ from resight.data.files import write_beside
 from resight.report.diagnosis_charts import dose_chart, fills, loss_bar, pattern_sheet, scatter_chart
 from resight.report.diagnosis_facts import DiagnosisInput, DifferenceInput, Look, Segment, Shown
 from resight.report.facts import Strip, Tile
-from resight.report.pages import MOST_BYTES, encode_all, environment
+from resight.report.pages import MOST_BYTES, encode_all, environment, script_hash
 from resight.report.pictures import Pixels
 from resight.report.words import Both, Language, cause_name, joined, say, spoken
 
@@ -153,10 +151,14 @@ def _render(language: Language, **values: object) -> str:
     made = _environment()
     templates = files("resight.report") / "templates"
     script = (templates / "diagnosis.js").read_text(encoding="utf-8").strip()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     segments = values.get("segments") or ()
     values = {"overlays": [], "segments": (), **values, "fills": fills(segments) if segments else {}}  # type: ignore[arg-type]
-    values |= {"language": language, "script": Markup(script), "digest": digest, "patterns": pattern_sheet()}
+    values |= {
+        "language": language,
+        "script": Markup(script),
+        "digest": script_hash(script),
+        "patterns": pattern_sheet(),
+    }
     return made.get_template("diagnosis.html.j2").render(values)
 
 

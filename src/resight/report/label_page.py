@@ -7,8 +7,6 @@ Proof: tests/commands/test_label.py.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -17,7 +15,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from resight.data.files import write_beside
-from resight.report.pages import MOST_BYTES, encode_all, environment
+from resight.report.pages import MOST_BYTES, encode_all, environment, script_hash
 from resight.report.pictures import Pixels
 from resight.report.words import cause_name
 
@@ -44,12 +42,11 @@ def write_label_page(
     data = json.dumps(content).replace("<", "\\u003c")
     templates = files("resight.report") / "templates"
     script = f"const sheet = {data};\n" + (templates / "label.js").read_text(encoding="utf-8").strip()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     keys = [(number, name, cause_name(name).en) for number, name in enumerate(conditions, start=1)]
     text = (
         environment()
         .get_template("label.html.j2")
-        .render(title=title, script=Markup(script), digest=digest, conditions=keys, count=kept)
+        .render(title=title, script=Markup(script), digest=script_hash(script), conditions=keys, count=kept)
     )
     with write_beside(path) as partial:
         partial.write_text(text, encoding="utf-8")

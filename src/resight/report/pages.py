@@ -9,6 +9,7 @@ Proof: tests/report/test_pages.py.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,11 @@ def environment() -> Environment:
     }
     made.globals["say"] = lambda name: say(name).en
     return made
+
+
+def script_hash(script: str) -> str:
+    """What a page's policy names the one script by that it allows."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def tile_words(tile: Tile) -> str:

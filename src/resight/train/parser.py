@@ -165,7 +165,7 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: t
         from resight.parsers.lite import lite_objective
 
         weights = torch.from_numpy(data.weights(recipe.balance, points=recipe.point_weight)).to(device)
-        mirrored = torch.from_numpy(data.table.swap()[: len(sets)].astype(np.int64)).to(device)
+        mirrored = torch.from_numpy(data.table.swap().astype(np.int64)).to(device)
         return lambda found, truth: lite_objective(
             found,
             truth.labels,

@@ -56,7 +56,7 @@ def held_out(roots: Sequence[Path], *, most: int = MOST) -> list[HeldOut]:
         one = find_parsing_set(root)
         records = list(one.pictures("val")) if one.layout.name in makers else []
         if records:
-            found.append(makers[one.layout.name](one.layout.name, _spread(records, most)))
+            found.append(makers[one.layout.name](one.layout.name, spread(records, most)))
     return found
 
 
@@ -67,7 +67,8 @@ def validate(
     return {one.name: one.score(model, rng) for one in sets}
 
 
-def _spread(records: list[ParsingPicture], most: int) -> list[ParsingPicture]:
+def spread(records: list[ParsingPicture], most: int) -> list[ParsingPicture]:
+    """At most so many of the records, evenly spread."""
     places = np.linspace(0, len(records) - 1, min(most, len(records))).round().astype(int)
     return [records[place] for place in places]
 
@@ -98,21 +99,23 @@ def _turned(degrees: float, view: tuple[float, float]) -> float:
     return abs((degrees - math.degrees(math.atan2(view[1], view[0])) + 180) % 360 - 180)
 
 
-def _ccp(name: str, records: list[ParsingPicture]) -> HeldOut:
-    def crop(record: ParsingPicture) -> tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]:
-        pixels = read_picture(record.picture)
-        truth = read_map(_map_of(record), CCP59, size=pixels.shape[:2])
-        left, top, right, bottom = loose_box(truth > 0) or (0, 0, pixels.shape[1], pixels.shape[0])
-        rows = slice(max(0, round(top)), min(pixels.shape[0], round(bottom)))
-        columns = slice(max(0, round(left)), min(pixels.shape[1], round(right)))
-        return pixels[rows, columns], truth[rows, columns]
+def ccp_crop(record: ParsingPicture) -> tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]:
+    """A photo of Clothing Co-Parsing and its map, cut to the person's loose box."""
+    pixels = read_picture(record.picture)
+    truth = read_map(_map_of(record), CCP59, size=pixels.shape[:2])
+    left, top, right, bottom = loose_box(truth > 0) or (0, 0, pixels.shape[1], pixels.shape[0])
+    rows = slice(max(0, round(top)), min(pixels.shape[0], round(bottom)))
+    columns = slice(max(0, round(left)), min(pixels.shape[1], round(right)))
+    return pixels[rows, columns], truth[rows, columns]
 
+
+def _ccp(name: str, records: list[ParsingPicture]) -> HeldOut:
     def score(model: ParserModel, rng: np.random.Generator | None) -> dict[str, Any]:
         if model.labels != LIP20:
             return {"not measured": f"the model answers in {model.labels.name}"}
         confusion = Confusion(STREET5)
         for start in range(0, len(records), 16):
-            crops = [crop(record) for record in records[start : start + 16]]
+            crops = [ccp_crop(record) for record in records[start : start + 16]]
             parsed = model.parse([pixels for pixels, _ in crops], regrouping=LIP20_STREET5)
             for (_, truth), one in zip(crops, parsed, strict=True):
                 confusion.add(regroup_map(truth, CCP59_STREET5), one.labels)
