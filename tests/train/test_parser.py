@@ -18,18 +18,19 @@ import pytest
 import safetensors.torch
 import torch
 
+from resight.commands.train_parser import TrainParser, train_parser
 from resight.config import from_table, load_toml, read_recipe, recipe_names
 from resight.data.label_meanings import KEYPOINTS14
 from resight.data.label_sets import LIP20, PARTS7
 from resight.data.parsing_targets import table_for
-from resight.errors import BadRecipe, TrainingStopped
+from resight.errors import BadRecipe, TrainingStopped, UnknownName
 from resight.parsing import load_parser
 from resight.train.parser import ParserRun
 from resight.train.parser_recipe import ParserRecipe, Shares
 from resight.train.parser_validation import count_joints
 from resight.train.parsing_pictures import ParsingSet, chosen_canvases, load_parsing_set, training_batches
 from resight.train.parsing_sources import find_source, loose_box
-from small_parser import write_people
+from small_parser import untrained, write_people
 
 RECIPE = ParserRecipe(
     backbone_weights="none", height=32, width=16, batch=4, steps=6, validate_every=3, average=0.9, seed=3
@@ -101,6 +102,22 @@ def test_a_run_killed_without_warning_goes_on(tmp_path: Path, data: ParsingSet) 
     ParserRun(tmp_path / "killed", RECIPE, toy_set(tmp_path), watch=silent).train()
     ParserRun(tmp_path / "whole", RECIPE, toy_set(tmp_path), watch=silent).train()
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+
+
+def test_a_run_starts_with_the_weights_of_another_parser_of_its_kind(tmp_path: Path, data: ParsingSet) -> None:
+    first = untrained(tmp_path / "first.safetensors", seed=5)
+    run = ParserRun(tmp_path / "more", replace(RECIPE, start=str(first)), data, watch=silent)
+    wanted = load_parser(first).network.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in run.network.state_dict().items())
+    with pytest.raises(BadRecipe, match="lite of lip20; the recipe trains a lite of parts7"):
+        ParserRun(tmp_path / "other", replace(RECIPE, start=str(first), labels="parts7"), data, watch=silent)
+
+
+def test_a_start_that_is_not_there_is_told_before_pictures_are_decoded(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('start = "nowhere"\n')
+    with pytest.raises(UnknownName, match="nowhere"):
+        train_parser(TrainParser(data=(tmp_path / "no set",), out=tmp_path / "run", recipe=str(recipe)))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path: Path, data: ParsingSet) -> None:

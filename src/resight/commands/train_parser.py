@@ -91,6 +91,10 @@ def _recipe(config: TrainParser) -> ParserRecipe:
             recipe = replace(recipe, **{name: value})
     if not config.data:
         raise BadRecipe("Say what to train on: --data FOLDER, more than one if you like.")
+    if recipe.start:
+        from resight.parsing import find_parser
+
+        find_parser(recipe.start)  # before minutes of decoding
     return recipe.check()
 
 
