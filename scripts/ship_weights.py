@@ -4,7 +4,7 @@
     python benchmarks/market1501.py ~/market1501 --model baseline-lite
     python scripts/ship_weights.py card baseline-lite
 
-    python scripts/ship_weights.py weights runs/parser parser-lite
+    python scripts/ship_weights.py weights runs/parser-3 parser-lite --before runs/parser runs/parser-2
     python benchmarks/parser_quality.py --model parser-lite --data PEOPLE ~/ccp ~/market1501
     python scripts/ship_weights.py card parser-lite
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -133,19 +134,22 @@ warranty of any kind. If you publish results, cite the sets above and resight.
 """
 
 
-def put_weights(run: Path, name: str, before: Path | None) -> None:
-    """Copy a finished run's weights in half precision, its facts, and their licence; `before` is what it started from.
+def put_weights(run: Path, name: str, before: list[Path]) -> None:
+    """Copy a finished run's weights in half precision, its facts, and their licence; `before`: earlier cycles in order.
 
-    Each run's facts stand in run.json, with the recipe that it followed.
+    Each cycle's facts stand in run.json, those of the cycle that it started from under `before`.
     """
     parser = is_parser(run)
     folder, most = WEIGHTS / name, LARGEST_PARSER_MIB if parser else LARGEST_MIB
     path = folder / "model.safetensors"
-    facts = json.loads((run / "run.json").read_text())
+    facts: dict[str, Any] = {}
+    for cycle in (*before, run):
+        facts = facts_of(cycle) | ({"before": facts} if facts else {})
     if parser:
         found = load_parser(run)
         save_parser(path, found.network.state_dict(), found.settings, half=True)
-        sets = "\n\n".join(f"- {TERMS.get(one, f'{one}: {OTHER_TERMS}')}" for one in facts["pictures"])
+        learned = dict.fromkeys(one for cycle in cycles_of(facts) for one in cycle["pictures"])
+        sets = "\n\n".join(f"- {TERMS.get(one, f'{one}: {OTHER_TERMS}')}" for one in learned)
         licence = PARSER_LICENCE.format(sets=sets)
     else:
         model = load_model(run)
@@ -155,11 +159,21 @@ def put_weights(run: Path, name: str, before: Path | None) -> None:
     if size > most:
         path.unlink()
         sys.exit(f"{name} takes {size:.1f} MiB; at most {most} MiB may be shipped.")
-    if before is not None:
-        facts["before"] = json.loads((before / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(facts, indent=2) + "\n")
     (folder / "LICENSE").write_text(licence)
     print(f"{folder}: {size:.1f} MiB")
+
+
+def facts_of(run: Path) -> dict[str, Any]:
+    """A run's run.json, with the settings in which cycles of one recipe differ."""
+    settings = tomllib.loads((run / "config.toml").read_text())
+    told = {key: settings[key] for key in ("steps", "learning-rate", "stages") if key in settings}
+    return json.loads((run / "run.json").read_text()) | told
+
+
+def cycles_of(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Facts of every cycle, the first one first."""
+    return [*cycles_of(facts["before"]), facts] if "before" in facts else [facts]
 
 
 def write_parser_card(name: str) -> None:
@@ -184,10 +198,11 @@ def write_parser_card(name: str) -> None:
         parameters=sum(value.numel() for value in model.network.parameters()),
         high=model.settings.height,
         wide=model.settings.width,
-        pictures="; before that ".join(
-            ", ".join(f"{count:,} of {one}" for one, count in cycle["pictures"].items())
-            for cycle in (facts, facts.get("before"))
-            if cycle
+        pictures="; then ".join(
+            dict.fromkeys(
+                ", ".join(f"{count:,} of {one}" for one, count in cycle["pictures"].items())
+                for cycle in cycles_of(facts)
+            )
         ),
         seed=facts["seed"],
         cycles=", then ".join(_cycles(name, facts)),
@@ -239,9 +254,13 @@ def write_card(name: str) -> None:
 
 
 def _cycles(name: str, facts: dict[str, Any]) -> list[str]:
-    """Recipes in the order in which they trained, each with its commit and hours."""
-    runs = [(name, facts)] if "before" not in facts else [(name, facts["before"]), (f"{name}-more", facts)]
-    return [f"`resight recipes {one}` (commit {of['commit']}, {of['seconds'] / 3600:.1f} hours)" for one, of in runs]
+    """Recipes in the order in which they trained, each with what it set, its commit and hours."""
+    told = []
+    for number, cycle in enumerate(cycles_of(facts)):
+        steps = f"{cycle['steps']:,} steps at {cycle['learning-rate']:g}, " if "steps" in cycle else ""
+        recipe = name if number == 0 else f"{name}-more"
+        told.append(f"`resight recipes {recipe}` ({steps}commit {cycle['commit']}, {cycle['seconds'] / 3600:.1f} hours)")
+    return told
 
 
 def _grey(height: int, width: int) -> object:
@@ -255,8 +274,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     steps = parser.add_subparsers(dest="step", required=True)
     weights = steps.add_parser("weights")
-    weights.add_argument("run", type=Path)
-    weights.add_argument("--before", type=Path, help="the finished run whose weights this one started from")
+    weights.add_argument("run", type=Path, help="the finished run")
+    weights.add_argument("--before", type=Path, nargs="+", default=[], help="finished runs it went on from, first first")
     weights.add_argument("name")
     steps.add_parser("card").add_argument("name")
     options = parser.parse_args()
