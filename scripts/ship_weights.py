@@ -259,7 +259,8 @@ def _cycles(name: str, facts: dict[str, Any]) -> list[str]:
     for number, cycle in enumerate(cycles_of(facts)):
         steps = f"{cycle['steps']:,} steps at {cycle['learning-rate']:g}, " if "steps" in cycle else ""
         recipe = name if number == 0 else f"{name}-more"
-        told.append(f"`resight recipes {recipe}` ({steps}commit {cycle['commit']}, {cycle['seconds'] / 3600:.1f} hours)")
+        hours = cycle["seconds"] / 3600
+        told.append(f"`resight recipes {recipe}` ({steps}commit {cycle['commit']}, {hours:.1f} hours)")
     return told
 
 
@@ -275,7 +276,7 @@ def main() -> None:
     steps = parser.add_subparsers(dest="step", required=True)
     weights = steps.add_parser("weights")
     weights.add_argument("run", type=Path, help="the finished run")
-    weights.add_argument("--before", type=Path, nargs="+", default=[], help="finished runs it went on from, first first")
+    weights.add_argument("--before", type=Path, nargs="+", default=[], help="runs it went on from, the first one first")
     weights.add_argument("name")
     steps.add_parser("card").add_argument("name")
     options = parser.parse_args()
