@@ -12,7 +12,7 @@ import numpy as np
 
 from resight.commands.conditions import NO_PARSER, OpenParser, open_parser
 from resight.commands.datasets import SetOptions
-from resight.commands.diagnose_page import compare, read_run, write_report
+from resight.commands.diagnose_page import DOSE, compare, read_run, write_report
 from resight.commands.diagnose_text import print_findings
 from resight.commands.progress import bar
 from resight.commands.report import stored_root
@@ -22,6 +22,7 @@ from resight.diagnose import tables
 from resight.diagnose.conditions import THRESHOLDS, Conditions, read_thresholds
 from resight.diagnose.findings import attribute
 from resight.diagnose.ledger import Ledger, ledger_of
+from resight.diagnose.page_charts import dose_curves, harmful_doses
 from resight.diagnose.stages import measured
 from resight.errors import BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName
@@ -61,6 +62,8 @@ class Diagnose(SetOptions):
     """Which gallery pictures a query must ignore."""
     thresholds: Path = THRESHOLDS
     """A TOML file that says when a condition counts as present."""
+    against: tuple[Path, ...] = ()
+    """Features files of other models on the same pictures (`resight embed`): what each would win, cause by cause."""
     compare: tuple[Path, ...] = ()
     """Two folders of earlier diagnoses: which causes did the second model mend?"""
     parquet: bool = False
@@ -93,6 +96,7 @@ def diagnose(config: Diagnose) -> int:
     parser = open_parser(config.parser if folders else NO_PARSER)
     if folders:
         conditions = _conditions(config, features, folders, parser)
+    curves = dose_curves(config.out / DOSE, conditions)
     found = attribute(
         features,
         ledger,
@@ -101,9 +105,12 @@ def diagnose(config: Diagnose) -> int:
         rng=np.random.default_rng(config.seed),
         resamples=config.resamples,
         watch=lambda total: bar("oracles", total=total),
+        harmful_doses=harmful_doses(config.out / DOSE, curves, model=_named(config)),
+        others={path.stem: load_features(path) for path in config.against},
     )
     written = tables.ledger_tables(ledger, ap)
     written |= tables.cause_tables(found.split, found.verdicts, found.steps, found.regression)
+    written["remedies"] = tables.gains_table(found.gains)
     written["label_fixes"] = tables.suspects_table(found.suspects)
     if conditions is not None:
         written["images"] = tables.condition_table(conditions)
@@ -117,6 +124,7 @@ def diagnose(config: Diagnose) -> int:
         found,
         folders,
         dataset=str(config.x),
+        curves=curves,
         facts=facts,
         parse=parser[0],
         labels=parser[1],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from resight.diagnose.findings import Findings
-    from resight.report.diagnosis_facts import DiagnosisInput
+    from resight.report.diagnosis_facts import DiagnosisInput, DoseCurve
+
+
+DOSE: Final = "dose.csv"
+"""Where a diagnosis looks for dose curves in its folder."""
 
 
 def write_report(
@@ -31,6 +35,7 @@ def write_report(
     folders: Sequence[Path],
     *,
     dataset: str,
+    curves: Sequence[DoseCurve],
     facts: dict[str, str],
     parse: Parse | None,
     labels: LabelSet,
@@ -47,7 +52,8 @@ def write_report(
         title=dataset if dataset == "sample" else Path(dataset).name,
         facts=[(say(word), value) for word, value in facts.items()],
         notes=[say("heads")] if blur_heads else [],
-        dose=path.parent / "dose.csv",
+        dose=path.parent / DOSE,
+        curves=curves,
         has_pictures=bool(folders),
         dataset=dataset,
     )

@@ -9,6 +9,7 @@ from resight.diagnose.causes import Split
 from resight.diagnose.findings import Findings
 from resight.diagnose.grades import GRADES
 from resight.diagnose.ledger import Ledger
+from resight.diagnose.remedies import ALL, PARTS, RERANK
 from resight.diagnose.twins import FEWEST_GROUPS, Twins
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
         "In points of mAP. twins: AP of a person's pictures in one camera with the cause, less without "
         f"(at least {FEWEST_GROUPS} groups); oracle: mAP won by clean twins, over a sham."
     )
+    _print_gains(console, found)
     if found.regression is not None:
         slopes = [one for one in found.regression.slopes if one.where == "query" and one.high < 0]
         told = ", ".join(f"{one.cause} {one.effect * 100:+.1f}" for one in sorted(slopes, key=lambda one: one.effect))
@@ -60,6 +62,21 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
     if loss == 0:
         console.print("Nothing was lost: every true match stands above every wrong picture.")
     console.print(f"Tables: {out}", markup=False)
+
+
+def _print_gains(console: Console, found: Findings) -> None:
+    """What each remedy wins in all, and of which causes for sure."""
+    for remedy in dict.fromkeys(one.remedy for one in found.gains):
+        mine = [one for one in found.gains if one.remedy == remedy]
+        whole = next(one for one in mine if one.cause == ALL)
+        sure = [one for one in mine if one.cause != ALL and (one.low > 0 or one.high < 0)]
+        sure.sort(key=lambda one: -abs(one.gain))
+        told = ", ".join(f"{one.cause} {one.gain * 100:+.1f}" for one in sure) or "no cause for sure"
+        name = {RERANK: "re-ranking", PARTS: "parts beside whole bodies"}.get(remedy, remedy)
+        console.print(
+            f"Remedy {name}: mAP {whole.gain * 100:+.1f} ({whole.low * 100:+.1f} to {whole.high * 100:+.1f}); {told}.",
+            markup=False,
+        )
 
 
 def sentence(ledger: Ledger, split: Split) -> str:

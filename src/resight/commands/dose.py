@@ -59,6 +59,7 @@ class Dose(SetOptions):
 def dose(config: Dose) -> int:
     """Write the table and print the curves."""
     from resight.commands.embed import embed_sides, open_model
+    from resight.model import DEFAULT_MODEL
 
     check_chance(seed=config.seed, resamples=config.resamples)
     names = tuple(COURSES) if config.conditions == ("all",) else config.conditions
@@ -96,7 +97,7 @@ def dose(config: Dose) -> int:
             )
             curves.append(curve)
             _print(curve)
-    write_table(config.out, _rows(curves))
+    write_table(config.out, _rows(curves, model=config.model or DEFAULT_MODEL))
     print(f"{len(query):,} queries: {config.out.with_suffix('.csv')}")
     return 0
 
@@ -126,7 +127,7 @@ def _embedder(config: Dose, model: Model) -> Callable[[Sequence[NDArray[np.uint8
     return embed
 
 
-def _rows(curves: Sequence[Curve]) -> Table:
+def _rows(curves: Sequence[Curve], *, model: str) -> Table:
     points = [(curve, point) for curve in curves for point in curve.points]
     return {
         "condition": [curve.condition for curve, _ in points],
@@ -137,6 +138,7 @@ def _rows(curves: Sequence[Curve]) -> Table:
             for name in ("level", "mean_ap", "difference", "low", "high")
         },
         "d50": [curve.half for curve, _ in points],
+        "model": [model for _ in points],
     }
 
 

@@ -76,8 +76,13 @@ class Split:
         return {where: sum(one.loss for one in self.shares if one.where == where) for where in WHERE}
 
 
-def split_loss(cells: Cells, *, rng: np.random.Generator, draws: int = DRAWS) -> Split:
-    """Fit the model and share the loss; what no condition explains beyond chance stays unexplained."""
+def split_loss(
+    cells: Cells, *, rng: np.random.Generator, draws: int = DRAWS, blamed: Bool[np.ndarray, " F"] | None = None
+) -> Split:
+    """Fit the model and share the loss; what no condition explains beyond chance stays unexplained.
+
+    `blamed` names the factors that may take a share instead of those beyond chance: another search's.
+    """
     usable = _usable(cells)
     values = np.full(len(cells.factors), np.nan)
     errors, p_values = np.full((2, len(cells.factors)), np.nan)
@@ -86,7 +91,8 @@ def split_loss(cells: Cells, *, rng: np.random.Generator, draws: int = DRAWS) ->
         values[usable], covariance = _fit(cells, usable)
         errors[usable] = np.sqrt(np.diag(covariance))
         p_values[usable] = _upper_tail(values[usable] / np.maximum(errors[usable], 1e-12))
-    blamed = false_discovery(p_values, rate=RATE) & (values > 0)
+    named = false_discovery(p_values, rate=RATE) if blamed is None else blamed
+    blamed = named & (np.nan_to_num(values) > 0)
     columns = zip(cells.factors, values.tolist(), errors.tolist(), p_values.tolist(), blamed.tolist(), strict=True)
     effects = tuple(Effect(*row) for row in columns)
     patterns, loss = _seen_by(cells, blamed)

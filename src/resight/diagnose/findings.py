@@ -1,4 +1,4 @@
-"""Everything that one diagnosis finds: the split of the loss, verdicts, oracles in turn, suspects and a sham.
+"""Everything that one diagnosis finds: the split of the loss, verdicts, oracles in turn, remedies, suspects, a sham.
 
 The sham: conditions drawn at random go through a model of their own beside the real ones; what they take, and how they
 would be graded, says how far the machine can be believed.
@@ -7,7 +7,7 @@ Proof: tests/commands/test_diagnose.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Final
@@ -21,6 +21,7 @@ from resight.diagnose.ledger import Ledger
 from resight.diagnose.marks import Cells, Marks, cells_of
 from resight.diagnose.oracles import Step, clean_twins, remove_cause, remove_in_turn
 from resight.diagnose.regression import Regression, regress_conditions
+from resight.diagnose.remedies import Gain, Judged, gains_at_hand, gains_of_model
 from resight.diagnose.splits import Suspects, nominate
 from resight.diagnose.stages import marks_of
 from resight.diagnose.twins import Turns, every_turn
@@ -49,6 +50,8 @@ class Findings:
     """Random conditions, graded as if they were causes."""
     regression: Regression | None = None
     """The second opinion; None without pictures, or where it cannot be had."""
+    gains: tuple[Gain, ...] = ()
+    """What each remedy at hand wins of each cause's loss."""
 
     @property
     def sham_loss(self) -> float:
@@ -65,8 +68,14 @@ def attribute(
     rng: np.random.Generator,
     resamples: int,
     watch: Callable[[int], AbstractContextManager[Callable[[int], None]]],
+    harmful_doses: frozenset[str] = frozenset(),
+    others: Mapping[str, Features] | None = None,
 ) -> Findings:
-    """Look at every cause in every way; `watch(how many)` opens what is told of each oracle."""
+    """Look at every cause in every way; `watch(how many)` opens what is told of each oracle.
+
+    `harmful_doses`: causes whose dose curve, made with the same model, harms for sure where this set's pictures lie.
+    `others`: features of the same pictures by other models, which are remedies too.
+    """
     marks = marks_of(features, conditions, rng=rng)
     scores = score_features(features, protocol=protocol)
     cells = cells_of(features, marks, protocol=protocol)
@@ -78,7 +87,7 @@ def attribute(
             oracles[cause] = remove_cause(features, marks, cause, scores, rng=rng, twins=twins, resamples=resamples)
             told(1)
     turns = every_turn(features, protocol=protocol)
-    verdicts = grade_causes(marks, split, ledger, turns, oracles, rng=rng, resamples=resamples)
+    verdicts = grade_causes(marks, split, ledger, turns, oracles, harmful_doses, rng=rng, resamples=resamples)
     worst = [one.cause for one in verdicts if one.cause in marks.causes][:3]
     steps = remove_in_turn(features, marks, worst, protocol=protocol)
     steps += remove_in_turn(features, marks, worst[::-1], protocol=protocol)
@@ -88,7 +97,11 @@ def attribute(
     if conditions is not None:
         own = np.random.default_rng([0, *b"regression"])
         regression = regress_conditions(ledger, scores.ap, conditions, rng=own, resamples=resamples)
-    return Findings(ledger, scores, cells, split, verdicts, steps, suspects, conditions, shams, regression)
+    judged = Judged(features, marks, cells, split, protocol)
+    gains = gains_at_hand(judged, seed=0, resamples=resamples)
+    for name, other in (others or {}).items():
+        gains += gains_of_model(name, other, judged, seed=0, resamples=resamples)
+    return Findings(ledger, scores, cells, split, verdicts, steps, suspects, conditions, shams, regression, gains)
 
 
 def _shams(

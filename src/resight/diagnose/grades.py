@@ -1,9 +1,9 @@
 """Grade each cause: how many independent looks at it agree that it does harm.
 
-Looks: the ledger's share (its model's interval excludes 0), the twins of queries, the twins of true matches, and the
-oracle that swaps pictures for clean twins, less its sham. Grade A: a twin comparison and two looks more, none against;
-B: a twin comparison and one look more; C: association only; no letter: nothing found. Twin p-values of all causes are
-corrected together (Benjamini and Hochberg, 1995).
+Looks: the ledger's share (its model's interval excludes 0), the twins of queries, the twins of true matches, the
+oracle that swaps pictures for clean twins, less its sham, and the dose curve at this set's own level. Grade A: a twin
+comparison and two looks more, none against; B: a twin comparison and one look more; C: association only; no letter:
+nothing found. Twin p-values of all causes are corrected together (Benjamini and Hochberg, 1995).
 Proof: tests/diagnose/test_grades.py; benchmarks/diagnose_planted.py.
 """
 
@@ -54,11 +54,15 @@ def grade_causes(
     ledger: Ledger,
     turns: Turns | None,
     oracles: dict[str, Oracle],
+    harmful_doses: frozenset[str] = frozenset(),
     *,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
 ) -> tuple[Verdict, ...]:
-    """Look at every cause in each way that the search allows; largest loss first."""
+    """Look at every cause in each way that the search allows; largest loss first.
+
+    `harmful_doses`: causes that, planted in clean pictures at this set's own level, harm for sure (`resight dose`).
+    """
     losses = split.by_cause()
     twins: dict[str, tuple[Twins | None, Twins | None]] = {}
     for number, cause in enumerate(marks.causes):
@@ -73,7 +77,7 @@ def grade_causes(
         signs = [np.sign(one.difference) for one in pair if one is not None and id(one) in certain]
         oracle = oracles.get(cause)
         by_ledger = any(one.cause == cause and one.low > 0 for one in split.shares)
-        looks = by_ledger + signs.count(-1) + (oracle is not None and oracle.low > 0)
+        looks = by_ledger + signs.count(-1) + (oracle is not None and oracle.low > 0) + (cause in harmful_doses)
         place = marks.causes.index(cause) if cause in marks.causes else None
         found.append(
             Verdict(

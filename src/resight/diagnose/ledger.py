@@ -23,7 +23,7 @@ from resight.errors import BadFeatures, BadRecipe
 from resight.evaluate.counting import Places, standings
 from resight.evaluate.protocols import Matching, ProtocolName, match, pool_queries, rules_of
 from resight.evaluate.ties import Standings, harmonic_numbers
-from resight.search.distances import distance_blocks
+from resight.search.distances import distance_blocks, stored_blocks
 from resight.search.features import Features, check_features
 
 HEAVIEST: Final = 1000
@@ -178,12 +178,20 @@ def searched(features: Features, protocol: ProtocolName) -> tuple[Features, Matc
     return features, matching
 
 
-def rows_of(features: Features, matching: Matching) -> Iterator[Row]:
-    """Yield each answered query's part of the ledger; distances are those that `resight evaluate` compares."""
+def rows_of(features: Features, matching: Matching, distances: NDArray[np.float32] | None = None) -> Iterator[Row]:
+    """Yield each answered query's part of the ledger.
+
+    Distances are those that `resight evaluate` compares, or those given (Q G).
+    """
     first, last = int(matching.counted[0]), int(matching.counted[-1]) + 1
     inside = matching.counted - first
     harmonic = harmonic_numbers(len(inside))
-    for block in distance_blocks(features, columns=slice(first, last)):
+    columns = slice(first, last)
+    if distances is None:
+        blocks = distance_blocks(features, columns=columns)
+    else:
+        blocks = stored_blocks(distances, columns=columns)
+    for block in blocks:
         rows = block.distances if len(inside) == last - first else np.take(block.distances, inside, axis=1)
         pairs = matching.pairs(block.start, block.start + len(rows))
         right = Places(pairs.rows[~pairs.ignored], pairs.columns[~pairs.ignored])
@@ -199,12 +207,12 @@ def rows_of(features: Features, matching: Matching) -> Iterator[Row]:
         for place, (number, start, count) in enumerate(zip(numbers, starts, counts, strict=True)):
             mine = order[start : start + count]
             own = pairs.columns[bounds[place] : np.searchsorted(pairs.rows, number, "right")]
-            columns = right.columns[mine]
-            wrong, passed, nearer = _wrong_pictures(rows[number], columns, own)
+            matches = right.columns[mine]
+            wrong, passed, nearer = _wrong_pictures(rows[number], matches, own)
             yield Row(
                 query=block.start + int(number),
                 counted=matching.counted,
-                matches=columns,
+                matches=matches,
                 above=above[mine] / count,
                 beside=beside[mine] / count,
                 lost=lost[mine] / count,

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 
 from resight.diagnose.ledger import Row, rows_of, searched
 from resight.errors import BadFeatures
@@ -96,8 +97,17 @@ class Cells:
         return float(self.loss.sum()) / self.answered
 
 
-def cells_of(features: Features, marks: Marks, *, protocol: ProtocolName = "market") -> Cells:
-    """Sort all triples of a search into cells; raises BadFeatures where marks and features differ in length."""
+def cells_of(
+    features: Features,
+    marks: Marks,
+    *,
+    protocol: ProtocolName = "market",
+    distances: NDArray[np.float32] | None = None,
+) -> Cells:
+    """Sort all triples of a search into cells; raises BadFeatures where marks and features differ in length.
+
+    `distances`, Q G, stand for those of the features where they are given (a re-ranked search).
+    """
     for name, given, there in (
         ("query", marks.query, features.query),
         ("gallery", marks.gallery, features.gallery),
@@ -107,14 +117,16 @@ def cells_of(features: Features, marks: Marks, *, protocol: ProtocolName = "mark
     pooled = searched(features, protocol)[0]
     if pooled is not features:
         raise BadFeatures(f"`{protocol}` pools queries, whose conditions would mix: use another protocol.")
-    return _Sorter(features, marks, protocol).cells()
+    return _Sorter(features, marks, protocol, distances).cells()
 
 
 class _Sorter:
     """One pass over the rows of a search. Codes are numbers of patterns: of queries, of gallery pictures, of pairs."""
 
-    def __init__(self, features: Features, marks: Marks, protocol: ProtocolName) -> None:
-        self.features, self.marks = features, marks
+    def __init__(
+        self, features: Features, marks: Marks, protocol: ProtocolName, distances: NDArray[np.float32] | None
+    ) -> None:
+        self.features, self.marks, self.distances = features, marks, distances
         self.matching = searched(features, protocol)[1]
         self.query_patterns, self.query_code = _codes(marks.query)
         self.picture_patterns, code = _codes(marks.gallery[self.matching.counted])
@@ -129,7 +141,7 @@ class _Sorter:
         wrong_exposure, wrong_loss = np.zeros((2, pictures * self.pair_size))
         keys, exposures, losses, persons, queries = [], [], [], [], []
         answered = 0
-        for row in rows_of(self.features, self.matching):
+        for row in rows_of(self.features, self.matching, self.distances):
             answered += 1
             pair, unlike = self._pairs(row)
             code = self.picture_code * self.pair_size + pair

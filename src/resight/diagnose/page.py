@@ -16,9 +16,9 @@ from resight.diagnose.causes import exposure_by_query, loss_by_query
 from resight.diagnose.conditions import PRIOR, Conditions
 from resight.diagnose.findings import Findings
 from resight.diagnose.page_causes import cause_rows, presence
-from resight.diagnose.page_charts import camera_loss, dose_curves, scatters, trust
+from resight.diagnose.page_charts import camera_loss, scatters, trust
 from resight.diagnose.slices import query_properties, unexplained_slices
-from resight.report.diagnosis_facts import DiagnosisInput, Gallery, Segment, Shown, SliceRow, Suspected
+from resight.report.diagnosis_facts import DiagnosisInput, DoseCurve, Gallery, Segment, Shown, SliceRow, Suspected
 from resight.report.facts import Strip, Tile
 from resight.report.strips import strips_of
 from resight.report.words import Both, cause_name, joined, say
@@ -39,6 +39,7 @@ def page_of(
     facts: Sequence[tuple[Both, Both | str]],
     notes: Sequence[Both],
     dose: Path,
+    curves: Sequence[DoseCurve],
     has_pictures: bool,
     dataset: str,
 ) -> DiagnosisInput:
@@ -51,7 +52,6 @@ def page_of(
     segments = [_segment(found, cause) for cause in named]
     rest = split.unexplained
     segments.append(Segment("unexplained", rest.loss, rest.low, rest.high))
-    curves = dose_curves(dose, found.conditions)
     top = named[0] if named else ""
     matches = np.bincount(ledger.match_query, minlength=count)
     signals = {} if found.conditions is None else {n: v[:count] for n, v in found.conditions.signals.items()}
@@ -75,7 +75,7 @@ def page_of(
         top_cause=top,
         worst=_worst(found, losses, top) if has_pictures else (),
         galleries=_galleries(found, losses) if has_pictures else (),
-        curves=curves,
+        curves=tuple(curves),
         scatters=scatters(found),
         cameras=camera_loss(found, {cause: losses[cause] for cause in named}),
         suspects=_suspects(found, pictures=has_pictures),

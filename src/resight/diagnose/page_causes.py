@@ -10,25 +10,36 @@ import numpy as np
 from resight.diagnose.causes import RATE, false_discovery
 from resight.diagnose.findings import Findings
 from resight.diagnose.grades import Verdict
+from resight.diagnose.page_charts import dose_look
+from resight.diagnose.remedies import PARTS, RERANK
 from resight.diagnose.twins import Twins
 from resight.report.diagnosis_facts import NOTHING, CauseRow, DoseCurve, Look, Presence
 from resight.report.words import say
 
 _TRAIN: Final = "resight train embedder --recipe {} --data {{}} --out runs/{}"
+_RERANK: Final = ("remedy_rerank", "resight rerank features.npz")
+_PARTS: Final = ("remedy_parts", _TRAIN.format("visible-parts", "visible-parts"))
+_AUGMENT: Final = (
+    "remedy_augment",
+    _TRAIN.format("baseline-lite", "augmented") + " --set augmentation.light=0.4 augmentation.colour=0.2",
+)
 REMEDIES: Final[dict[str, tuple[str, str]]] = {  # cause -> (word, command)
-    "similar_clothing": ("remedy_rerank", "resight rerank features.npz"),
-    "changed_look": ("remedy_rerank", "resight rerank features.npz"),
+    "similar_clothing": _RERANK,
+    "changed_look": _RERANK,
+    "similar_pose": _RERANK,
     "background_bias": ("remedy_mask", _TRAIN.format("maskreid", "maskreid")),
-    "occlusion": ("remedy_parts", _TRAIN.format("visible-parts", "visible-parts")),
-    "truncation": ("remedy_parts", _TRAIN.format("visible-parts", "visible-parts")),
-    "multi_person": ("remedy_parts", _TRAIN.format("visible-parts", "visible-parts")),
-    "low_light": ("remedy_augment", _TRAIN.format("rendered-lite", "augmented")),
-    "low_res": ("remedy_augment", _TRAIN.format("rendered-lite", "augmented")),
-    "motion_blur": ("remedy_augment", _TRAIN.format("rendered-lite", "augmented")),
-    "color_cast": ("remedy_augment", _TRAIN.format("rendered-lite", "augmented")),
+    "occlusion": _PARTS,
+    "truncation": _PARTS,
+    "multi_person": _PARTS,
+    "pose_viewpoint": _PARTS,
+    "low_light": _AUGMENT,
+    "low_res": _AUGMENT,
+    "motion_blur": _AUGMENT,
+    "color_cast": _AUGMENT,
     "gallery_distractor": ("remedy_check", "resight data check {}"),
 }
-"""No gain is claimed here: what was not measured on this search is said to be so."""
+"""No gain is claimed here: it is what was measured on this search, or it is said not to have been."""
+_MEASURED: Final = {"remedy_rerank": RERANK, "remedy_parts": PARTS}
 
 
 def cause_rows(found: Findings, curves: Sequence[DoseCurve], *, dataset: str) -> tuple[CauseRow, ...]:
@@ -90,14 +101,26 @@ def _row(found: Findings, one: Verdict, curves: Sequence[DoseCurve], passed: boo
         shown=Look(note=say("not_of_pairs")) if of_pair else _share(found, one.in_queries),
         twins=Look(note=say("not_of_pairs")) if of_pair else _twins(one.on_queries),
         detectable=NOTHING if twins is None else twins.detectable,
-        dose=_dose(one.cause, curves),
+        dose=dose_look(one.cause, curves),
         repair=repair,
         grade=one.grade,
         beyond_chance=passed,
         remedy=say(word),
         command=command.format(dataset),
+        gain=_gain(found, one.cause, word),
         regression=Look(note=say("not_of_pairs")) if of_pair else _slope(found, one.cause),
     )
+
+
+def _gain(found: Findings, cause: str, word: str) -> Look:
+    """What the remedy won of this cause; a remedy that needs training by the best of the models given beside."""
+    mine = {one.remedy: one for one in found.gains if one.cause == cause}
+    own = mine.get(_MEASURED.get(word, ""))
+    models = [one for name, one in mine.items() if name not in _MEASURED.values()]
+    best = own or max(models, key=lambda one: one.gain, default=None)
+    if best is None:
+        return Look(note=say("gain_none"))
+    return Look(best.gain, best.low, best.high, None if best is own else say("gain_of", name=best.remedy))
 
 
 def _slope(found: Findings, cause: str) -> Look:
@@ -114,18 +137,6 @@ def _twins(twins: Twins | None) -> Look:
     if twins is None or not twins.estimable:
         return Look(note=say("not_estimable"))
     return Look(twins.difference, twins.low, twins.high)
-
-
-def _dose(cause: str, curves: Sequence[DoseCurve]) -> Look:
-    """The curve at the level that most spoilt pictures of the set are nearest to; without such, its middle level."""
-    mine = [curve for curve in curves if curve.cause == cause]
-    if not mine:
-        return Look()
-    curve = mine[0]
-    real = curve.real[1:]
-    at = 1 + int(np.argmax(real)) if sum(real) > 0 else len(curve.levels) // 2
-    note = say("dose_at", level=f"{curve.levels[at]:g}", unit=curve.unit)
-    return Look(curve.difference[at], curve.low[at], curve.high[at], note)
 
 
 def _beyond_chance(found: Findings) -> dict[str, bool]:

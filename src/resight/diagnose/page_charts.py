@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from resight.diagnose.conditions import Conditions
 from resight.diagnose.findings import Findings
 from resight.diagnose.signals import SIGNALS
 from resight.diagnose.tables import read_table
-from resight.report.diagnosis_facts import CameraLoss, DoseCurve, Scatter
+from resight.report.diagnosis_facts import CameraLoss, DoseCurve, Look, Scatter
 from resight.report.words import Both, say
 from resight.types import JUNK
 
@@ -104,6 +104,26 @@ def dose_curves(path: Path, conditions: Conditions | None) -> tuple[DoseCurve, .
         label = name if setting == "query" else f"{name}, {setting}"
         curves.append(DoseCurve(label, cause, some[0]["unit"], levels, **numbers, half=half, real=shares))
     return tuple(curves)
+
+
+def dose_look(cause: str, curves: Sequence[DoseCurve]) -> Look:
+    """The curve at the level that most spoilt pictures of the set are nearest to; without such, its middle level."""
+    mine = [curve for curve in curves if curve.cause == cause]
+    if not mine:
+        return Look()
+    curve = mine[0]
+    real = curve.real[1:]
+    at = 1 + int(np.argmax(real)) if sum(real) > 0 else len(curve.levels) // 2
+    note = say("dose_at", level=f"{curve.levels[at]:g}", unit=curve.unit)
+    return Look(curve.difference[at], curve.low[at], curve.high[at], note)
+
+
+def harmful_doses(path: Path, curves: Sequence[DoseCurve], *, model: str) -> frozenset[str]:
+    """Causes that harm for sure at this set's own level; none where the curves are another model's."""
+    if not curves or {row.get("model") for row in read_table(path)} != {model}:
+        return frozenset()
+    looks = {curve.cause: dose_look(curve.cause, curves) for curve in curves if sum(curve.real[1:]) > 0}
+    return frozenset(cause for cause, look in looks.items() if look.high < 0)
 
 
 def real_levels(cause: str, conditions: Conditions | None) -> Float[np.ndarray, " N"]:

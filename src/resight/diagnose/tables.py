@@ -24,6 +24,7 @@ from resight.diagnose.grades import Verdict
 from resight.diagnose.ledger import Ledger
 from resight.diagnose.oracles import Step
 from resight.diagnose.regression import Regression
+from resight.diagnose.remedies import Gain
 from resight.diagnose.splits import Suspects
 from resight.diagnose.twins import Twins
 from resight.errors import BadRecipe, MissingExtra
@@ -151,6 +152,11 @@ def condition_table(conditions: Conditions) -> Table:
         **{(name if name not in conditions.scores else f"{name}_signal"): v for name, v in conditions.signals.items()},
         "mask": [conditions.mask if fine else "unreadable" for fine in conditions.readable.tolist()],
     }
+
+
+def gains_table(gains: Sequence[Gain]) -> Table:
+    """What each remedy wins of each cause's loss; `all` is its gain in mAP."""
+    return {name: [getattr(one, name) for one in gains] for name in ("remedy", "cause", "gain", "low", "high")}
 
 
 def suspects_table(suspects: Sequence[Suspects]) -> Table:

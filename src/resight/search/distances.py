@@ -56,6 +56,14 @@ def distance_blocks(features: Features, *, rows: int | None = None, columns: sli
         yield Block(start, block)
 
 
+def stored_blocks(distances: NDArray[np.float32], *, columns: slice = slice(None)) -> Iterator[Block]:
+    """The same from distances that are there already, Q G, in memory or in a mapped file."""
+    queries, width = distances[:, columns].shape
+    rows = max(FEWEST_ROWS, BLOCK_BYTES // (4 * max(1, width)))
+    for start in range(0, queries, rows):
+        yield Block(start, np.ascontiguousarray(distances[start : start + rows, columns]))
+
+
 class _Whole:
     """Distances of whole-body features."""
 
