@@ -70,13 +70,13 @@ def conditions(config: ConditionsOf) -> int:
 
 
 def open_parser(name: str | None) -> OpenParser:
-    """Load a parser as a function from crops to maps, with the classes of its maps and its name.
+    """Load a parser as a function from crops to maps, with the classes of its maps, and its name and weights in a word.
 
     None is the shipped one; NO_PARSER gives no function, and masks are a prior then.
     """
     if name == NO_PARSER:
         return None, LIP20, PRIOR
-    from resight.parsing import DEFAULT_PARSER, load_parser
+    from resight.parsing import DEFAULT_PARSER, load_parser, weights_print
 
     model = load_parser(name or DEFAULT_PARSER)
-    return model.parse, model.labels, name or DEFAULT_PARSER
+    return model.parse, model.labels, f"{name or DEFAULT_PARSER} {weights_print(model)[:8]}"

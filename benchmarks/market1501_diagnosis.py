@@ -1,0 +1,174 @@
+"""Why does the default model fail on Market-1501? Everything that docs/market1501.md says, from one command.
+
+    python benchmarks/market1501_diagnosis.py ~/market1501 --out diagnosis             # the default model
+    python benchmarks/market1501_diagnosis.py ~/market1501 --out diagnosis --model baseline-lite
+
+The official test split is diagnosed for weights that were scored on it before (official_scorings.jsonl): it is a look
+at that scoring, and nothing is chosen by it. `resight dose` on 500 queries, then `resight diagnose`; beside them the
+dose of darkness for queries in dark and in light clothes (a third each of those that are not dark pictures), and mAP
+when only true matches of the same or of another view are left in. Steps that are done are not repeated. Writes
+results/market1501_diagnosis-MODEL.json; the page with its pictures stays in --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import measuring
+import numpy as np
+from official import COUNTS, LOG
+
+from resight.commands.diagnose import Diagnose, diagnose
+from resight.commands.dose import Dose, dose
+from resight.data.images import read_picture, resize
+from resight.data.reid_sets import find_set
+from resight.diagnose.dose import COURSES, spoilt
+from resight.diagnose.tables import read_table
+from resight.evaluate.ranking import score_features
+from resight.evaluate.statistics import bootstrap_over_persons
+from resight.evaluate.views import score_views
+from resight.model import DEFAULT_MODEL, Model, find_weights, load_model
+from resight.search.features import Features, load_features
+
+STOPS = (1, 2, 3)
+SEED = 0
+BATCH = 64
+
+
+def scored_before(weights: str) -> bool:
+    """Whether the log of official scorings holds these weights."""
+    return any(json.loads(line)["weights_sha256"] == weights for line in LOG.read_text().splitlines())
+
+
+def numbers(path: Path) -> list[dict[str, Any]]:
+    """Rows of a table, cells that are numbers as numbers."""
+    return [{key: _number(value) for key, value in row.items()} for row in read_table(path)]
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def black_clothes(features: Features, images: list[dict[str, Any]], root: Path, model: Model) -> dict[str, Any]:
+    """AP that queries lose in the same darkness, in dark clothes and in light ones, and the difference."""
+    count = len(features.query.persons)
+    clothes = np.array([row["cloth_L"] if row["cloth_L"] != "" else np.nan for row in images[:count]], np.float64)
+    dark = np.array([row["low_light"] if row["low_light"] != "" else np.nan for row in images[:count]], np.float64)
+    fit = np.isfinite(score_features(features).ap) & np.isfinite(clothes) & (dark < 0.5)
+    low, high = np.quantile(clothes[fit], [1 / 3, 2 / 3])
+    kinds = {"dark clothes": fit & (clothes <= low), "light clothes": fit & (clothes >= high)}
+    rows = np.flatnonzero(kinds["dark clothes"] | kinds["light clothes"])
+    asked = replace(features, query=features.query.take(rows))
+    before = score_features(asked)
+    pictures = [read_picture(root / str(file)) for file in asked.query.files]
+    size = model.settings.height, model.settings.width
+    found: dict[str, Any] = {"lightness_up_to": float(low), "lightness_from": float(high)}
+    for stops in STOPS:
+        changed = [resize(one, *size) for one in spoilt(pictures, COURSES["low_light"], stops, seed=SEED)]
+        parts = [model.describe(changed[at : at + BATCH], None) for at in range(0, len(changed), BATCH)]
+        sides = {"features": np.concatenate([one.features for one in parts])}
+        if asked.query.parts is not None:
+            sides |= {name: np.concatenate([getattr(one, name) for one in parts]) for name in ("parts", "visible")}
+        lost = score_features(replace(asked, query=replace(asked.query, **sides))).ap - before.ap
+        found[f"{stops} stops"] = told = {}
+        draws = []
+        for name, kind in kinds.items():
+            mine = kind[rows]
+            ends = bootstrap_over_persons(
+                lost[mine][:, None], asked.query.persons[mine], rng=np.random.default_rng(SEED)
+            )
+            told[name] = {"queries": int(mine.sum()), "ap_before": float(before.ap[mine].mean())}
+            told[name] |= {"difference": float(lost[mine].mean()), "ci95": ends[0].tolist()}
+            draws.append(_means(lost[mine], asked.query.persons[mine]))
+        ends = np.quantile(draws[0] - draws[1], [0.025, 0.975])
+        told["dark minus light"] = {
+            "difference": told["dark clothes"]["difference"] - told["light clothes"]["difference"],
+            "ci95": ends.tolist(),
+        }
+    return found
+
+
+def _means(values: np.ndarray, persons: np.ndarray, draws: int = 2000) -> np.ndarray:
+    """Means of resamples of whole persons; the two groups are drawn apart."""
+    _, person = np.unique(persons, return_inverse=True)
+    sums, counts = np.bincount(person, values), np.bincount(person)
+    rng = np.random.default_rng(SEED)
+    weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
+    return np.asarray((weights @ sums) / (weights @ counts))
+
+
+def views(features: Features, keypoints: Path) -> dict[str, Any]:
+    """Scores with the true matches of the same view alone, and with those of another view alone."""
+    found = score_views(features, keypoints)
+    told: dict[str, Any] = {"views_known": found.known}
+    for name, scores in (("same view", found.same), ("other view", found.other)):
+        ends = bootstrap_over_persons(scores.ap[:, None], scores.persons, rng=np.random.default_rng(SEED))[0]
+        told[name] = {"mean_ap": scores.mean_ap, "ci95": ends.tolist(), "queries": scores.answered}
+    return told
+
+
+def main() -> None:
+    """Diagnose what is not diagnosed yet, and write the numbers of the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--queries", type=int, default=500, help="queries of the dose curves")
+    options = parser.parse_args()
+    weights = hashlib.sha256(find_weights(options.model).read_bytes()).hexdigest()
+    reid_set = find_set(options.data)
+    sizes = {split: sum(1 for _ in reid_set.crops(split)) for split in ("query", "gallery")}
+    if sizes == COUNTS and not scored_before(weights):
+        raise SystemExit(f"{options.model} was never scored on the official test split: run market1501.py first.")
+    with measuring.Cost() as cost:
+        if not (options.out / "dose.csv").exists():
+            dose(
+                Dose(
+                    dataset=str(options.data),
+                    out=options.out / "dose.csv",
+                    model=options.model,
+                    queries=options.queries,
+                )
+            )
+    dose_cost = cost.found
+    with measuring.Cost() as cost:
+        diagnose(Diagnose(x=str(options.data), out=options.out, model=options.model))
+    features = load_features(options.out / "features.npz")
+    scores = score_features(features)
+    shares = numbers(options.out / "shares.csv")
+    unexplained = sum(row["loss"] for row in shares if row["cause"] == "unexplained")
+    images = numbers(options.out / "images.csv")
+    model = load_model(options.model)
+    found = {
+        "model": options.model,
+        "weights_sha256": weights,
+        "pictures": sizes,
+        "mean_ap": scores.mean_ap,
+        "rank1": float(scores.cmc[0]),
+        "loss": 1 - scores.mean_ap,
+        "unexplained_share": unexplained / (1 - scores.mean_ap),
+        "shares": shares,
+        "causes": numbers(options.out / "causes.csv"),
+        "remedies": numbers(options.out / "remedies.csv"),
+        "dose": numbers(options.out / "dose.csv"),
+        "label_fixes": len(numbers(options.out / "label_fixes.csv")),
+        "black_clothes": black_clothes(features, images, reid_set.root, model),
+        "cost_of_diagnose": cost.found,
+        "cost_of_dose": dose_cost,
+    }
+    keypoints = options.data / "keypoints14.npz"
+    if keypoints.exists():
+        found["views"] = views(features, keypoints)
+    measuring.write_any(f"market1501_diagnosis-{options.model.replace('/', '_')}", found)
+
+
+if __name__ == "__main__":
+    main()
