@@ -12,12 +12,17 @@ import pytest
 
 from planted import planted
 from resight.cli import main
+from resight.commands.conditions import open_parser
 from resight.data.images import read_picture
 from resight.diagnose import stages
 from resight.diagnose.causes import loss_by_query, split_loss
 from resight.diagnose.ledger import ledger_of
 from resight.diagnose.marks import cells_of
+from resight.diagnose.page_charts import harmful_doses
+from resight.diagnose.tables import write_table
 from resight.evaluate.ranking import score_features
+from resight.parsing import load_parser, save_parser
+from resight.report.diagnosis_facts import DoseCurve
 from resight.search.features import Features, load_features, save_features, side
 from toy_people import ToyCounts, write_market
 
@@ -98,6 +103,60 @@ def test_measurements_are_kept_and_change_nothing(toy, tmp_path, monkeypatch):
     assert main([*words, str(tmp_path / "b")]) == 0
     for name in ("shares", "causes", "images", "steps", "label_fixes"):
         assert (tmp_path / "a" / f"{name}.csv").read_bytes() == (tmp_path / "b" / f"{name}.csv").read_bytes()
+
+
+def test_remedies_are_measured_on_the_spot_and_against_other_models(toy, tmp_path, capsys):
+    mine = load_features(toy / "features.npz")
+    better = [
+        replace(
+            one, features=one.features + 4 * np.eye(100, one.features.shape[1], dtype=np.float32)[one.persons % 100]
+        )
+        for one in (mine.query, mine.gallery)
+    ]
+    other = replace(mine, query=better[0], gallery=better[1])
+    save_features(tmp_path / "better.npz", other)
+    words = ["diagnose", str(toy / "features.npz"), "--parser", "none", "--resamples", "100"]
+    assert main([*words, "--out", str(tmp_path / "out"), "--against", str(tmp_path / "better.npz")]) == 0
+    found = rows(tmp_path / "out" / "remedies.csv")
+    assert {row["remedy"] for row in found} == {"rerank", "better"}
+    won = {row["cause"]: float(row["gain"]) for row in found if row["remedy"] == "better"}
+    expected = score_features(load_features(tmp_path / "better.npz")).mean_ap - score_features(mine).mean_ap
+    assert won.pop("all") == pytest.approx(expected, abs=1e-6)
+    assert sum(won.values()) == pytest.approx(expected, abs=1e-6)
+    assert "Remedy better: mAP +" in capsys.readouterr().out
+    save_features(tmp_path / "fewer.npz", replace(mine, query=mine.query.take(slice(1, None))))
+    assert main([*words, "--out", str(tmp_path / "out"), "--against", str(tmp_path / "fewer.npz")]) == 2
+    assert "fewer: its query pictures are not those" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "high", "counted"), [("mine", -0.01, True), ("mine", 0.01, False), ("its", -1, False)]
+)
+def test_a_dose_counts_when_it_harms_for_sure_by_the_same_model_at_the_level_of_this_set(
+    tmp_path, model, high, counted
+):
+    levels = (0.0, 1.0, 2.0)
+    curve = DoseCurve(
+        "low_light", "low_light", "stops", levels, (0.0, -0.1, -0.2), (0, -0.2, -0.3), (0, high, high), 9, (0.8, 0.2, 0)
+    )
+    table = {"condition": ["low_light"] * 3, "level": list(levels), "model": [model] * 3}
+    write_table(tmp_path / "dose", table, parquet=False)
+    found = harmful_doses(tmp_path / "dose.csv", [curve], model="mine")
+    assert found == (frozenset({"low_light"}) if counted else frozenset())
+    elsewhere = replace(curve, real=(1.0, 0, 0))
+    assert not harmful_doses(tmp_path / "dose.csv", [elsewhere], model="mine")
+
+
+def test_a_parser_is_named_with_its_weights_so_that_old_measurements_are_not_taken_for_its_own(tmp_path):
+    model = load_parser("parser-lite")
+    names = []
+    for step in (0.0, 1.0):
+        state = {
+            name: value + step if name.endswith("bias") else value for name, value in model.network.state_dict().items()
+        }
+        save_parser(tmp_path / "own.safetensors", state, model.settings)
+        names.append(open_parser(str(tmp_path / "own.safetensors"))[2])
+    assert names[0] != names[1]
 
 
 def test_without_pictures_the_ledger_stands_alone(toy, tmp_path, capsys):

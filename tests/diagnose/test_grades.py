@@ -41,3 +41,13 @@ def test_a_confounded_condition_is_no_better_than_an_association():
     for seed in range(3):
         found = verdicts(planted(seed, harm=(0.0,), hard_camera=1.2), seed)
         assert all(one.grade in ("C", "") for one in found)
+
+
+def test_a_harmful_dose_is_one_look_more_and_alone_no_better_than_an_association():
+    one = planted(3, harm=(0.0, 1.5, 0.0))
+    split = split_loss(cells_of(one.features, one.marks), rng=np.random.default_rng(0))
+    turns, ledger = every_turn(one.features), ledger_of(one.features)
+    for doses, grades in ((frozenset(), ("A", "")), (frozenset({"low_light"}), ("A", "C"))):
+        found = grade_causes(one.marks, split, ledger, turns, {}, doses, rng=np.random.default_rng(0), resamples=300)
+        by_cause = {verdict.cause: verdict.grade for verdict in found}
+        assert (by_cause["low_res"], by_cause["low_light"]) == grades
