@@ -39,6 +39,27 @@ def reached(scores: dict[str, dict[str, float]]) -> dict[str, dict[str, object]]
     return found
 
 
+def by_cause(model: Any, roots: list[Path]) -> dict[str, dict[str, float]]:
+    """Rendered people by what was planted in their picture ("nothing" for most), in parts7."""
+    from resight.data.parsing_sets import find_parsing_set
+    from resight.diagnose.tables import read_table
+    from resight.train.parser_validation import exact
+
+    groups: dict[str, list[Any]] = {}
+    for root in roots:
+        if not (root / "people.csv").exists():
+            continue
+        causes = {Path(row["file"]).name: row["cause"] or "nothing" for row in read_table(root / "people.csv")}
+        for record in find_parsing_set(root).pictures("val"):
+            groups.setdefault(causes[record.picture.name], []).append(record)
+    found = {}
+    for cause, records in sorted(groups.items()):
+        scores = exact("people", records).score(model, None)
+        told = {key: scores[key] for key in ("mean_iou", "pixel_accuracy", "side_confusion")}
+        found[cause] = {"pictures": len(records), **told}
+    return found
+
+
 def without_nan(value: Any) -> Any:
     """What JSON can hold: numbers that are undefined as null."""
     if isinstance(value, dict):
@@ -81,6 +102,7 @@ def main() -> None:
             "input_size": list(model.size),
             "pictures": {one.name: one.pictures for one in sets},
             "scores": without_nan(scores),
+            "people_by_cause": without_nan(by_cause(model, options.data)),
             "aims": without_nan(reached(scores)),
             "seconds": round(time.monotonic() - started, 1),
             "seed": 0,

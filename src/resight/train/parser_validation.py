@@ -50,7 +50,7 @@ def held_out(roots: Sequence[Path], *, most: int = MOST) -> list[HeldOut]:
 
     A set without a validation half, or of another kind, is left out.
     """
-    makers = {"people": _exact, "lip": _exact, "lip-folders": _exact, "ccp": _ccp, "market-keypoints": _market}
+    makers = {"people": exact, "lip": exact, "lip-folders": exact, "ccp": _ccp, "market-keypoints": _market}
     found = []
     for root in roots:
         one = find_parsing_set(root)
@@ -73,7 +73,9 @@ def spread(records: list[ParsingPicture], most: int) -> list[ParsingPicture]:
     return [records[place] for place in places]
 
 
-def _exact(name: str, records: list[ParsingPicture]) -> HeldOut:
+def exact(name: str, records: list[ParsingPicture]) -> HeldOut:
+    """Pictures whose maps are exact and tell sides, in parts7."""
+
     def score(model: ParserModel, rng: np.random.Generator | None) -> dict[str, Any]:
         confusion = Confusion(PARTS7)
         sure, quality, views = [], [], []
