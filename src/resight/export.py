@@ -2,9 +2,9 @@
 
 The file takes grey levels as they are (`pictures`, B H W 3 uint8 at the model's size), so that nothing about
 normalisation has to be known. A parser gives `probabilities` B K h w, and where it says them `sure` B, `second`
-B 1 h w (probability of a pixel being another person's) and `seen_from` B 2 (`Parsing.view`); an embedder `features`
-B D, and where it says them `parts` B P F, `visible` B P and what a parser gives. The metadata hold the settings and
-what the check found.
+B 1 h w (probability of a pixel being another person's), `seen_from` B 2 (`Parsing.view`) and `hidden` B (share of the
+person); an embedder `features` B D, and where it says them `parts` B P F, `visible` B P and what a parser gives. The
+metadata hold the settings and what the check found.
 Needs the extra `onnx`. Proof: tests/test_export.py.
 """
 
@@ -48,12 +48,17 @@ class _Parses(nn.Module):
     def __init__(self, network: nn.Module, *, lite: bool) -> None:
         super().__init__()
         self.network, self.lite = network, lite
-        self.names = ("probabilities", "sure", "second", "seen_from") if lite else ("probabilities",)
+        told = ("sure", "second", "seen_from", "hidden") if lite else ()
+        says_hidden = any(name.startswith("head.hides.") for name in network.state_dict())
+        self.names = ("probabilities", *told[: None if says_hidden else 3])
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         found = self.network(normalise(pictures))
         probabilities = found.logits.softmax(1)
-        return (probabilities, found.sure, found.second.sigmoid(), found.view) if self.lite else (probabilities,)
+        if not self.lite:
+            return (probabilities,)
+        hidden = () if found.hidden is None else (found.hidden.sigmoid(),)
+        return (probabilities, found.sure, found.second.sigmoid(), found.view, *hidden)
 
 
 class _Embeds(nn.Module):

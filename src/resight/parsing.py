@@ -74,6 +74,8 @@ class Parsed:
     """Share of the crop that another person covers, 0..1; NaN where the parser does not say."""
     view_degrees: float
     """0 seen from the front, 90 looking to the picture's right, -90 to its left, 180 from behind; NaN unknown."""
+    hidden_share: float
+    """Share of the person that something in front hides, 0..1; NaN where the parser does not say."""
 
 
 def build_parser(name: str, *, classes: int, backbone: str = "") -> nn.Module:
@@ -154,7 +156,7 @@ class ParserModel:
                 maps[row] = found
         each = probabilities.float().cpu().numpy()
         degrees = torch.rad2deg(torch.atan2(answer.view[:, 1], answer.view[:, 0]))
-        numbers = torch.stack([answer.sure, answer.second_share, degrees], 1).tolist()
+        numbers = torch.stack([answer.sure, answer.second_share, degrees, answer.hidden], 1).tolist()
         return [Parsed(labels, found, *told) for labels, found, told in zip(maps, each, numbers, strict=True)]
 
     @torch.inference_mode()
@@ -162,7 +164,7 @@ class ParserModel:
         images = normalise(torch.from_numpy(pictures).to(self.device)).contiguous(memory_format=torch.channels_last)
         found = self.network(images)
         probabilities = found.logits.float().softmax(1)
-        sure, second, view = found.sure, found.second, found.view
+        sure, second, view, hidden = found.sure, found.second, found.view, found.hidden
         if flip:
             mirrored = self.network(images.flip(3))
             swap = torch.from_numpy(self.labels.swap().astype(np.int64)).to(self.device)
@@ -170,12 +172,14 @@ class ParserModel:
             sure = None if sure is None else (sure + mirrored.sure) / 2
             second = None if second is None else (second + mirrored.second.flip(3)) / 2
             view = None if view is None else (view + mirrored.view * mirrored.view.new_tensor([1, -1])) / 2
+            hidden = None if hidden is None else (hidden + mirrored.hidden) / 2
         unknown = torch.full((len(pictures),), torch.nan)
         return _Answer(
             probabilities,
             unknown if sure is None else sure.float().cpu(),
             unknown if second is None else (second > 0).float().mean((1, 2, 3)).cpu(),
             torch.stack([unknown, unknown], 1) if view is None else view.float().cpu(),
+            unknown if hidden is None else hidden.float().sigmoid().cpu(),
         )
 
 
@@ -186,6 +190,7 @@ class _Answer(NamedTuple):
     sure: Float32[Tensor, " B"]
     second_share: Float32[Tensor, " B"]
     view: Float32[Tensor, "B 2"]
+    hidden: Float32[Tensor, " B"]
 
 
 def _mean(answers: Sequence[_Answer], *, aligned: bool) -> _Answer:
@@ -295,6 +300,8 @@ def parser_from_state(
     """Build a network and give it the weights of `state`; half precision is widened."""
     classes = len(find_labels(settings.labels).classes)
     network = build_parser(settings.parser, classes=classes, backbone=settings.backbone)
+    if settings.parser == "lite" and not any(name.startswith("head.hides.") for name in state):
+        network.get_submodule("head").hides = None  # type: ignore[assignment]  # of before it could say so
     network.load_state_dict({name: v.float() if v.is_floating_point() else v for name, v in state.items()})
     network.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ParserModel(network, settings, torch.device(device))

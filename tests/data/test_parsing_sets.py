@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import small_parsing_sets as small
-from resight.data.parsing_layouts import ParsingPicture, train_keypoints
+from resight.data.market_joints import train_keypoints
+from resight.data.parsing_layouts import ParsingPicture
 from resight.data.parsing_sets import LAYOUTS, find_parsing_set, picture_list, refuse_test_picture
 from resight.errors import BadRecipe, DatasetNotFound, UnknownName
 

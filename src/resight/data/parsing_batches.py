@@ -81,16 +81,22 @@ class Canvases:
     whole: Bool[Tensor, " B"]
     views: Float[Tensor, "B 2"]
     """Cosine and sine of the angle that the wanted person is seen at (see `parsing_layouts.UNKNOWN_VIEW`)."""
+    hidden: Float[Tensor, " B"]
+    """Share of the wanted person that something hides in the picture as it is, 0..1; NaN unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsingBatch:
-    """What a parser learns from: images B 3 h w (normalised), labels and others B h w, views B 2 (NaN unknown)."""
+    """What a parser learns from: images B 3 h w (normalised), labels and others B h w, views B 2, hidden B.
+
+    NaN where a view or a hidden share is unknown.
+    """
 
     images: Float[Tensor, "B 3 h w"]
     labels: UInt8[Tensor, "B h w"]
     others: UInt8[Tensor, "B h w"]
     views: Float[Tensor, "B 2"]
+    hidden: Float[Tensor, " B"]
 
 
 Draw = Callable[..., Tensor]
@@ -124,10 +130,13 @@ def changed(
     views = torch.where(turned[:, None], canvases.views * torch.tensor([1.0, -1.0], device=device), canvases.views)
     person = torch.from_numpy(np.append(rows.person, np.zeros(256 - len(rows.person), bool))).to(device)
     seconds = (draw(0.0, 1.0) < how.second) & canvases.whole.roll(1, 0)
+    before = person[labels.long()].sum((1, 2))
     images, labels, others = _paste(images, labels, others, person, canvases.whole, seconds, draw, rows.background)
     images, labels, others = _erase(images, labels, others, person, draw, how.erase, rows.background)
+    left = person[labels.long()].sum((1, 2)) / before.clamp_min(1)
+    hidden = (1 - (1 - canvases.hidden) * left).masked_fill((before == 0) | ~canvases.whole, torch.nan)
     images = _spoil(images, how, draw, rng)
-    return ParsingBatch(images.contiguous(memory_format=torch.channels_last), labels, others, views)
+    return ParsingBatch(images.contiguous(memory_format=torch.channels_last), labels, others, views, hidden)
 
 
 def _lookup(mirrored: UInt8[np.ndarray, " S"]) -> UInt8[np.ndarray, " 256"]:

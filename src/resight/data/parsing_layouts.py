@@ -22,22 +22,17 @@ from PIL import Image
 from scipy.ndimage import find_objects
 
 from resight.data.images import is_picture
-from resight.data.reid_layouts import MARKET_NAME, match_name, pictures_in, seen
+from resight.data.reid_layouts import pictures_in, seen
 from resight.errors import BadLabels, DatasetNotFound
 
 Half = Literal["train", "val"]
-KEYPOINTS_FILE: Final = "keypoints14.npz"
 KEYPOINTS_SOURCE: Final = "keypoints14"
 CCP_LAST_TRAIN: Final = 800
 PENN_NAME: Final = re.compile(r"(FudanPed|PennPed)(\d{5})$")
 PENN_LAST_TRAIN: Final = {"FudanPed": 74, "PennPed": 46}
 """The first 120 of Penn-Fudan's 170 names in order; later photos are test occluders and teach nothing."""
-VALIDATION_PERSONS: Final = 100
-"""Highest-numbered training persons of Market-1501, on which choices are made."""
 AROUND: Final = 0.1
 """A person's box in a photo is widened on each side by this share of its height."""
-SHOULDERS: Final = 0.8
-"""Width of the shoulders, joint to joint, over the length of the trunk, neck to hips, seen from the front."""
 UNKNOWN_VIEW: Final = (math.nan, math.nan)
 """Cosine (1: from the front, -1: from behind) and sine (1: looking to the picture's right) of a view; NaN unknown."""
 PPP_LABELS: Final = ("pascal_person_part_gt", "SegmentationPart", "SegmentationClassPart")
@@ -63,6 +58,8 @@ class ParsingPicture:
     """Key points, x and y in pixels from 0, in the order of `label_meanings.KEYPOINTS14`."""
     view: tuple[float, float] = field(default=UNKNOWN_VIEW, compare=False)
     """Cosine and sine of the angle that the wanted person is seen at."""
+    hidden: float = field(default=math.nan, compare=False)
+    """Share of the wanted person that something in front hides, 0..1; NaN unknown."""
 
 
 Reader = Callable[[Path, Half, str], Iterator[ParsingPicture]]
@@ -102,20 +99,24 @@ def lip_lists(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
 
 def people(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
     """Yield rendered people; maps/persons says 1 for the person that the labels show and more for others."""
-    views = _views(root / "people.csv")
+    told = _views_and_hidden(root / "people.csv")
     for one in lip_folders(root / "lip", half, source):
         persons = root / "maps" / "persons" / f"{one.picture.stem}.png"
         if not persons.exists():
             raise DatasetNotFound(f"{persons} is missing: run `resight people` again with the same settings.")
-        yield replace(one, persons=persons, wanted=1, view=views.get(one.picture.stem, UNKNOWN_VIEW))
+        view, hidden = told.get(one.picture.stem, (UNKNOWN_VIEW, math.nan))
+        yield replace(one, persons=persons, wanted=1, view=view, hidden=hidden)
 
 
-def _views(table: Path) -> dict[str, tuple[float, float]]:
-    """View of each rendered person by the stem of its picture."""
+def _views_and_hidden(table: Path) -> dict[str, tuple[tuple[float, float], float]]:
+    """View of each rendered person, and how much of it is hidden, by the stem of its picture; a cut hides nothing."""
+    found = {}
     with table.open(encoding="utf-8", newline="") as lines:
-        told = [(Path(row["file"]).stem, row.get("view_degrees")) for row in csv.DictReader(lines)]
-    angles = ((stem, math.radians(float(degrees))) for stem, degrees in told if degrees)
-    return {stem: (math.cos(angle), math.sin(angle)) for stem, angle in angles}
+        for row in csv.DictReader(lines):
+            angle = math.radians(float(row.get("view_degrees") or "nan"))
+            hidden = 0.0 if row.get("cause") == "truncation" else 1 - float(row.get("visible") or "nan")
+            found[Path(row["file"]).stem] = ((math.cos(angle), math.sin(angle)), hidden)
+    return found
 
 
 def atr(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
@@ -152,7 +153,8 @@ def clothing_co_parsing(root: Path, half: Half, source: str) -> Iterator[Parsing
     """Yield Clothing Co-Parsing: 1-800 to train on, 801-884 to choose by."""
     rows = _all_pairs(root / "images", root / "labels")
     chosen = (row for row in rows if (_number(row[0], "0001.jpg") <= CCP_LAST_TRAIN) == (half == "train"))
-    yield from _records(chosen, half, source)
+    for one in _records(chosen, half, source):
+        yield replace(one, hidden=0.0)  # photos of people who show their clothes
 
 
 def penn_fudan(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
@@ -170,41 +172,6 @@ def is_test_photo(path: Path) -> bool:
     """Whether a photo has the name of one of Penn-Fudan's photos 121-170."""
     found = PENN_NAME.match(path.stem)
     return found is not None and int(found[2]) > PENN_LAST_TRAIN[found[1]]
-
-
-def market_keypoints(root: Path, half: Half, source: str) -> Iterator[ParsingPicture]:
-    """Yield Market-1501's training pictures with their 14 machine-made joints; the 100 highest persons are `val`."""
-    names, points = train_keypoints(root / KEYPOINTS_FILE)
-    folder = root / "bounding_box_train"
-    persons = [int(match_name(MARKET_NAME, folder / name, "0002_c1s1_000451_03.jpg")[1]) for name in names]
-    known = sorted(set(persons))
-    if len(known) <= VALIDATION_PERSONS:
-        raise DatasetNotFound(f"{root} has {len(known)} training persons; {VALIDATION_PERSONS} are kept for choices.")
-    first = known[-VALIDATION_PERSONS]
-    _all_there(folder, names)
-    for row in sorted(range(len(names)), key=names.__getitem__):
-        if (persons[row] < first) == (half == "train"):
-            view = facing(points[row]), math.nan
-            yield ParsingPicture(folder / names[row], None, None, source, half, points=points[row], view=view)
-
-
-def facing(points: Float32[np.ndarray, "14 2"]) -> float:
-    """Cosine of the view from the joints: the left shoulder lies right of the right one when seen from the front."""
-    neck, right, left, *hips = points[[1, 2, 5, 8, 11]]
-    shoulders = SHOULDERS * float(np.linalg.norm(np.mean(hips, 0) - neck))
-    return float(np.clip((left[0] - right[0]) / max(shoulders, 1.0), -1, 1))
-
-
-def train_keypoints(path: Path) -> tuple[list[str], Float32[np.ndarray, "N 14 2"]]:
-    """Names and joints (x, y from 0) of the training pictures; the file's other arrays are never opened."""
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            names, points = content["train_name"], content["train_xy"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DatasetNotFound(f"{path} cannot be read as training key points ({error}).") from error
-    if points.shape != (len(names), 14, 2):
-        raise DatasetNotFound(f"{path} holds joints of shape {points.shape} for {len(names)} pictures; not N × 14 × 2.")
-    return [str(name) for name in names], points.astype(np.float32) - 1  # counted from 1 in the file
 
 
 def list_rows(path: Path, images: Path, labels: Path, root: Path) -> Iterator[tuple[Path, Path]]:
@@ -229,11 +196,12 @@ def list_rows(path: Path, images: Path, labels: Path, root: Path) -> Iterator[tu
         raise DatasetNotFound(f"The list {path} is empty.")
     for part in zip(*rows, strict=True):
         for folder in dict.fromkeys(one.parent for one in part):
-            _all_there(folder, [one.name for one in part if one.parent == folder], f"{path} names")
+            all_there(folder, [one.name for one in part if one.parent == folder], f"{path} names")
     yield from rows
 
 
-def _all_there(folder: Path, names: list[str], who: str = "The set names") -> None:
+def all_there(folder: Path, names: list[str], who: str = "The set names") -> None:
+    """Raise DatasetNotFound, naming the first ones, where files of a list are not in their folder."""
     try:
         there = {entry.name for entry in folder.iterdir()}
     except OSError as error:
@@ -252,7 +220,7 @@ def _all_pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     rows = [(picture, labels / f"{picture.stem}.png") for picture in pictures_in(images)]
     if not rows:
         raise DatasetNotFound(f"{images} holds no pictures.")
-    _all_there(labels, [row[1].name for row in rows], f"{images} needs")
+    all_there(labels, [row[1].name for row in rows], f"{images} needs")
     return rows
 
 

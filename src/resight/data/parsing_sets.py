@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from resight.data import parsing_layouts
 from resight.data.label_meanings import MEANINGS
-from resight.data.parsing_layouts import KEYPOINTS_FILE, PPP_LABELS, Half, ParsingPicture, Reader, unnested
+from resight.data.market_joints import KEYPOINTS_FILE, market_keypoints
+from resight.data.parsing_layouts import PPP_LABELS, Half, ParsingPicture, Reader, unnested
 from resight.data.reid_layouts import seen
 from resight.errors import BadRecipe, DatasetNotFound, UnknownName
 
@@ -105,7 +106,7 @@ LAYOUTS: Final = (
     Layout(
         *("market-keypoints", "keypoints14", f"bounding_box_train/ and {KEYPOINTS_FILE} (Market-1501 with joints)"),
         _has("bounding_box_train", KEYPOINTS_FILE),
-        parsing_layouts.market_keypoints,  # Zheng et al., ICCV 2015
+        market_keypoints,  # Zheng et al., ICCV 2015
     ),
 )
 
@@ -156,6 +157,7 @@ class PictureList:
     ends: Int32[np.ndarray, " N"]
     """Where each record's points end."""
     views: Float32[np.ndarray, "N 2"]
+    hidden: Float32[np.ndarray, " N"]
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -175,13 +177,14 @@ class PictureList:
             wanted=int(self.wanted[row]),
             points=points if len(points) else None,
             view=(float(self.views[row, 0]), float(self.views[row, 1])),
+            hidden=float(self.hidden[row]),
         )
 
     @property
     def nbytes(self) -> int:
         """Bytes that the list holds."""
         arrays = (self.pictures, self.labels, self.persons, self.source_of, self.crops, self.wanted, self.points)
-        return sum(array.nbytes for array in arrays) + self.ends.nbytes + self.views.nbytes
+        return sum(array.nbytes for array in arrays) + self.ends.nbytes + self.views.nbytes + self.hidden.nbytes
 
     def rows_of(self, source: str) -> NDArray[np.int64]:
         """Rows of one source, to draw sources in chosen shares."""
@@ -211,4 +214,5 @@ def picture_list(pictures: Iterable[ParsingPicture], *, half: Half) -> PictureLi
         np.concatenate(found),
         np.cumsum([len(points) for points in found]).astype(np.int32),
         np.array([record.view for record in records], np.float32),
+        np.array([record.hidden for record in records], np.float32),
     )

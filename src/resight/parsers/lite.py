@@ -5,8 +5,8 @@ stride 16, and a decoder of depthwise convolutions that adds the finer maps up t
 one that the box was made for, so every level sees where it looks: two channels hold the place in the crop, -1..1.
 Left and right are the person's own: a foot in the left half is the right one from the front and the left one from
 behind. So the context block says from where the person is seen, and every level reads it (`FromView`).
-Differs from usual parsers: it also says which pixels are another person's, the view, and how good it expects its map
-to be.
+Differs from usual parsers: it also says which pixels are another person's, the view, how much of the person something
+hides, and how good it expects its map to be.
 Proof: tests/parsers/test_lite.py; benchmarks/parser_speed.py.
 """
 
@@ -131,11 +131,23 @@ class FromView(nn.Module):
         return torch.as_tensor(x * (1 + strength) + level + slope * _places(x)[1])
 
 
+class Hides(nn.Module):
+    """How much of the person something hides: context maps B C h w, looked at in 4 × 2 fields -> logits B."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.look = nn.Sequential(nn.Linear(8 * channels, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
+
+    def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, " B"]:
+        return torch.as_tensor(self.look(F.adaptive_avg_pool2d(x, (4, 2)).flatten(1)).squeeze(1))
+
+
 class LiteHead(nn.Module):
     """Decoder from the maps at strides 2, 4, 8, 16 to a Parsing at stride 2."""
 
-    def __init__(self, *, classes: int, width: int = 160) -> None:
+    def __init__(self, *, classes: int, width: int = 160, hides: bool = False) -> None:
         super().__init__()
+        self.hides = Hides(width) if hides else None
         fine, middle, coarse, deep = TAP_CHANNELS
         self.context = Context(deep, width)
         self.skip8 = _pointwise(coarse, 96)
@@ -164,7 +176,8 @@ class LiteHead(nn.Module):
         found = self.answer(x) + _twice(self.coarse_answer(middle4))
         seen = torch.cat([context.mean((2, 3)), middle4.mean((2, 3))], 1).detach()
         sure = torch.sigmoid(self.sure(seen).squeeze(1))
-        return Parsing(logits=found[:, :-1], second=found[:, -1:], sure=sure, view=view)
+        hidden = None if self.hides is None else self.hides(context)
+        return Parsing(logits=found[:, :-1], second=found[:, -1:], sure=sure, view=view, hidden=hidden)
 
 
 def _twice(maps: Tensor) -> Tensor:
@@ -180,7 +193,7 @@ class ParserLite(nn.Module):
     def __init__(self, *, classes: int = 20) -> None:
         super().__init__()
         self.backbone = LiteBackbone()
-        self.head = LiteHead(classes=classes)
+        self.head = LiteHead(classes=classes, hides=True)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Parsing:
         size = [-(-side // STRIDE) * STRIDE for side in images.shape[2:]]
@@ -195,6 +208,7 @@ def lite_objective(
     labels: UInt8[Tensor, "B H W"],
     others: UInt8[Tensor, "B H W"],
     views: Float[Tensor, "B 2"],
+    hidden: Float[Tensor, " B"],
     *,
     sets: Bool[Tensor, "S K"],
     mirrored: Int[Tensor, " 256"],
@@ -204,14 +218,15 @@ def lite_objective(
     edge_weight: float,
     side_weight: float,
     view_weight: float,
+    hidden_weight: float,
 ) -> dict[str, Float[Tensor, ""]]:
     """Parse the wanted person, find the others' pixels, tell the view, and foresee the quality of one's own map.
 
     `labels` are rows of `sets` (the classes that a pixel may be; 255 is ignored), `weights` say how much each row
     counts, `mirrored` is the row that each becomes in a mirror (`SetTable.swap`); `others` is 1 where another person is
-    (255 unknown), `views` cosine and sine of the view (NaN unknown). Pixels beside another label count `edge_weight`
-    more. Sided parts are few pixels: `side_weight` asks once more which of the two sides they are, given that it is one
-    of them.
+    (255 unknown), `views` cosine and sine of the view, `hidden` the share that something hides (both NaN unknown).
+    Pixels beside another label count `edge_weight` more. Sided parts are few pixels: `side_weight` asks once more which
+    of the two sides they are, given that it is one of them.
     """
     size = labels.shape[1:]
     edges = thinned(borders(labels)[:, None])[:, 0]
@@ -232,6 +247,10 @@ def lite_objective(
         told = views.isfinite()
         missed = torch.where(told, found.view.float() - views.nan_to_num(), 0.0).square()
         losses["view"] = view_weight * missed.sum() / told.sum().clamp_min(1)
+    if found.hidden is not None:
+        told = hidden.isfinite()
+        wrong = F.binary_cross_entropy_with_logits(found.hidden.float(), hidden.nan_to_num(), reduction="none")
+        losses["hidden"] = hidden_weight * (wrong * told).sum() / told.sum().clamp_min(1)
     if found.second is not None:
         second = F.interpolate(found.second.float(), tuple(size), mode="bilinear", align_corners=False)
         told = others != IGNORE

@@ -98,7 +98,8 @@ def _start_parser(network: nn.Module, recipe: EmbedderRecipe) -> None:
     if (found.settings.parser, found.settings.labels) != ("lite", "lip20"):
         seen = f"a {found.settings.parser} of {found.settings.labels}"
         raise BadWeights(f"{recipe.parser_weights} is {seen}; one-pass starts from a `lite` parser of `lip20`.")
-    network.parser.load_state_dict(found.network.get_submodule("head").state_dict())
+    learned = found.network.get_submodule("head").state_dict()
+    network.parser.load_state_dict({name: v for name, v in learned.items() if not name.startswith("hides.")})
 
 
 def load_backbone(backbone: nn.Module, name: str | Path) -> None:

@@ -44,7 +44,9 @@ def _new_network(recipe: ParserRecipe) -> nn.Module:
                 f"`start` is a {old.settings.parser} of {old.settings.labels}; the recipe trains a {recipe.parser} of "
                 f"{recipe.labels}."
             )
-        network.load_state_dict(old.network.state_dict())
+        learned = old.network.state_dict()
+        new = {name: value for name, value in network.state_dict().items() if name.startswith("head.hides.")}
+        network.load_state_dict({**new, **learned})  # parsers of before could not say what is hidden
         return network
     if recipe.backbone_weights == "none":
         return network
@@ -171,6 +173,7 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: t
             truth.labels,
             truth.others,
             truth.views,
+            truth.hidden,
             sets=sets,
             mirrored=mirrored,
             weights=weights,
@@ -179,6 +182,7 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: t
             edge_weight=recipe.edge_weight,
             side_weight=recipe.side_weight,
             view_weight=recipe.view_weight,
+            hidden_weight=recipe.hidden_weight,
         )
 
     def pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SourceArrays:
-    """All canvases of one source on disk. Shapes: pictures N H W 3, labels and others N H W, views N 2."""
+    """All canvases of one source on disk. Shapes: pictures N H W 3, labels and others N H W, views N 2, hidden N."""
 
     name: str
     share: str
@@ -46,6 +46,7 @@ class SourceArrays:
     labels: NDArray[np.uint8]
     others: NDArray[np.uint8]
     views: NDArray[np.float32]
+    hidden: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +145,8 @@ def _arrays(
                 array.flush()
             del opened
     pictures, labels, others = (np.load(path, mmap_mode="r") for path in paths)
-    views = source.pictures.views
-    return SourceArrays(source.name, source.share, source.whole, pictures, labels, others, views), print_
+    more = source.pictures.views, source.pictures.hidden
+    return SourceArrays(source.name, source.share, source.whole, pictures, labels, others, *more), print_
 
 
 def canvas(shown: Shown, size: tuple[int, int]) -> tuple[Pixels, UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:
@@ -222,7 +223,8 @@ def chosen_canvases(data: ParsingSet, count: int, chance: np.random.Generator, d
     for source, number in zip(data.sources, numbers, strict=True):
         rows = np.sort(chance.integers(len(source.pictures), size=number))
         arrays = (source.pictures, source.labels, source.others)
-        parts.append([*(array[rows] for array in arrays), np.full(number, source.whole), source.views[rows]])
+        more = source.views[rows], source.hidden[rows]
+        parts.append([*(array[rows] for array in arrays), np.full(number, source.whole), *more])
     order = chance.permutation(count)
     joined = (np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))
     return Canvases(*(torch.from_numpy(array).to(device) for array in joined))

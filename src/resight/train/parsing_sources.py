@@ -12,11 +12,13 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, UInt8
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from resight.data.images import read_picture
 from resight.data.label_meanings import keypoint_means
-from resight.data.label_sets import CCP59, WANTED3
+from resight.data.label_sets import CCP59, LIP20, WANTED3
 from resight.data.label_union import SetTable
+from resight.data.labels import read_map
 from resight.data.parsing_layouts import KEYPOINTS_SOURCE
 from resight.data.parsing_sets import ParsingPicture, PictureList, find_parsing_set, picture_list
 from resight.data.parsing_targets import point_map, read_persons, read_target
@@ -59,7 +61,7 @@ class Source:
     @property
     def whole(self) -> bool:
         """Whether the outline of the person is known."""
-        return self.source != KEYPOINTS_SOURCE
+        return self.source != KEYPOINTS_SOURCE or (len(self.pictures) > 0 and self.pictures[0].persons is not None)
 
     def files(self) -> list[Path]:
         """All files that the canvases are made from, each once."""
@@ -92,7 +94,12 @@ def show(record: ParsingPicture, table: SetTable) -> Shown:
     unknown = np.full((high, wide), IGNORE, np.uint8)
     everything = (0.0, 0.0, float(wide), float(high))
     if record.source == KEYPOINTS_SOURCE:
-        return Shown(pixels, spots(record, table, (high, wide)), unknown, everything)
+        labels = spots(record, table, (high, wide))
+        if record.persons is None:
+            return Shown(pixels, labels, unknown, everything)
+        outline = outlined(record.persons, table, (high, wide))
+        others = np.where(outline == IGNORE, IGNORE, 0).astype(np.uint8)
+        return Shown(pixels, np.where(labels == IGNORE, outline, labels), others, everything)
     labels = read_target(record, table, height=high, width=wide)
     persons = read_persons(record, height=high, width=wide)
     if record.source == CCP59.name:  # a photo of one person
@@ -118,6 +125,17 @@ def spots(record: ParsingPicture, table: SetTable, size: tuple[int, int]) -> UIn
             here = point_map(moved, numbers, height=size[0], width=size[1])
             labels = np.where(labels == IGNORE, here, labels)
     return labels
+
+
+def outlined(path: Path, table: SetTable, size: tuple[int, int]) -> UInt8[np.ndarray, "H W"]:
+    """What an earlier parser's map (any classes, 0 is background) says for sure: somebody or nobody, 255 at the edge.
+
+    Most crops show one person, so nobody else is taken to be there; persons pasted on top are the exception to learn.
+    """
+    person = read_map(path, LIP20, size=size) > 0
+    somebody = table.number(table.target.classes[1:])
+    edge = binary_dilation(person) & ~binary_erosion(person, border_value=1)
+    return np.where(edge, IGNORE, np.where(person, somebody, 0)).astype(np.uint8)
 
 
 def loose_box(mask: Bool[np.ndarray, "H W"]) -> Box | None:

@@ -83,12 +83,9 @@ class PhotoSet:
                     pixels, labels = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
                     images = normalise(pixels.to(device)).contiguous(memory_format=torch.channels_last)
                     labels = labels.to(device)
-                    yield (
-                        images,
-                        ParsingBatch(
-                            images, labels, torch.full_like(labels, IGNORE), torch.full((count, 2), torch.nan)
-                        ),
-                    )
+                    unknown = torch.full((count, 3), torch.nan)
+                    others = torch.full_like(labels, IGNORE)
+                    yield images, ParsingBatch(images, labels, others, unknown[:, :2], unknown[:, 2])
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
