@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import torch
@@ -29,7 +29,8 @@ def canvases(count: int = 4) -> Canvases:
     labels[:, 12:36, 8:12], labels[:, 12:36, 12:16] = 1, 2
     pictures = (labels[..., None] * torch.tensor([100, 0, 0], dtype=torch.uint8)).contiguous()
     whole = torch.ones(count, dtype=torch.bool)
-    return Canvases(pictures, labels, torch.zeros_like(labels), whole, torch.tensor([[0.6, 0.8]]).repeat(count, 1))
+    views, hidden = torch.tensor([[0.6, 0.8]]).repeat(count, 1), torch.full((count,), 0.2)
+    return Canvases(pictures, labels, torch.zeros_like(labels), whole, views, hidden)
 
 
 def change(given: Canvases, how: Spoiling, *, seed: int = 0, scale=(1.0, 1.0), shift: float = 0.0, mirror: float = 0.0):
@@ -76,11 +77,20 @@ def test_a_pasted_person_is_background_and_marked_as_another_one() -> None:
 
 def test_nothing_is_put_behind_a_person_without_an_outline() -> None:
     given = canvases(8)
-    sparse = Canvases(
-        given.pictures, torch.full_like(given.labels, 255), given.others, given.whole & False, given.views
-    )
+    sparse = replace(given, labels=torch.full_like(given.labels, 255), whole=given.whole & False)
     found = change(sparse, quiet(second=1.0), seed=1)
     assert not bool((found.others == 1).any())
+
+
+def test_what_pastes_and_blocks_hide_comes_on_top_of_what_was_hidden() -> None:
+    given = canvases(64)
+    unchanged = change(given, quiet()).labels > 0
+    found = change(given, quiet(second=1.0, erase=1.0), seed=1)
+    left = (found.labels > 0).sum((1, 2)) / unchanged.sum((1, 2))
+    assert bool((left < 0.9).any())
+    assert torch.allclose(found.hidden, 1 - 0.8 * left, atol=1e-6)
+    sparse = replace(given, whole=given.whole & False)
+    assert bool(change(sparse, quiet(erase=1.0), seed=1).hidden.isnan().all())
 
 
 def test_an_erased_block_is_background() -> None:

@@ -132,6 +132,21 @@ def test_key_points_are_counted_from_0_and_only_training_ones_are_opened(tmp_pat
         train_keypoints(tmp_path / "keypoints14.npz")
 
 
+def test_outlines_of_an_earlier_parser_stand_beside_the_joints(tmp_path: Path) -> None:
+    small.market_keypoints(tmp_path)
+    alone = next(find_parsing_set(tmp_path).pictures("train"))
+    assert alone.persons is None
+    assert np.isnan(alone.hidden)
+    (tmp_path / "outlines").mkdir()
+    with pytest.raises(DatasetNotFound, match=r"103 files that are not in .*outlines"):
+        next(find_parsing_set(tmp_path).pictures("train"))
+    for picture in (tmp_path / "bounding_box_train").iterdir():
+        (tmp_path / "outlines" / f"{picture.stem}.png").write_bytes(b"")
+    found = next(find_parsing_set(tmp_path).pictures("train"))
+    assert found.persons == tmp_path / "outlines" / f"{found.picture.stem}.png"
+    assert found.hidden == 0
+
+
 def test_reading_sets_opens_no_query_and_no_gallery_path(tmp_path: Path, watched: list[str]) -> None:
     small.market_keypoints(tmp_path / "market")
     small.penn_fudan(tmp_path / "penn")

@@ -20,6 +20,7 @@ from toy_scenes import make_cameras
 class Map:
     labels: np.ndarray
     second_share: float
+    hidden_share: float = float("nan")
 
 
 def write(folder, pictures):
@@ -57,6 +58,17 @@ def test_what_needs_a_parser_is_not_measured_without_one(people, tmp_path):
     for name in ISSUE:
         assert np.isnan(found.scores[name]).all() == (name in ("multi_person", "occlusion", "truncation"))
         assert not found.present(name)[np.isnan(found.scores[name])].any()
+
+
+def test_what_the_parser_says_of_the_hidden_counts_before_the_outline(people, tmp_path):
+    def parse(pictures):
+        labels = np.zeros((128, 64), np.uint8)
+        labels[4:124, 12:52] = 5
+        return [Map(labels, 0.0, told) for told in (0.7, 0.1, float("nan"))[: len(pictures)]]
+
+    found = measure(write(tmp_path, people[:3]), parse=parse)
+    np.testing.assert_allclose(found.signals["hidden_frac"][:2], [0.7, 0.1])
+    assert np.isfinite(found.signals["hidden_frac"][2])
 
 
 def test_maps_show_what_is_hidden_and_who_else_is_there(people, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from resight.parsers.lite import (
     thinned,
     with_places,
 )
+from resight.parsing import ParserSettings, parser_from_state
 
 SETS = torch.tensor([[True, False, False], [False, True, False], [False, False, True], [False, True, True]])
 
@@ -34,7 +36,9 @@ WEIGHTS: dict[str, Any] = dict(
     edge_weight=0.5,
     side_weight=1.0,
     view_weight=1.0,
+    hidden_weight=1.0,
 )
+UNKNOWN = torch.full((2,), torch.nan)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +119,7 @@ def test_the_losses_fall_when_the_answer_is_right_and_ignored_pixels_cost_nothin
 
     def losses(logits: torch.Tensor, ids: torch.Tensor) -> dict[str, torch.Tensor]:
         found = Parsing(logits=logits, second=torch.full((2, 1, 32, 16), -20.0), sure=torch.full((2,), 0.5))
-        return lite_objective(found, ids, others, torch.full((2, 2), torch.nan), **WEIGHTS)
+        return lite_objective(found, ids, others, torch.full((2, 2), torch.nan), UNKNOWN, **WEIGHTS)
 
     assert losses(right, ids)["parts"] < 1e-3 < losses(-right, ids)["parts"]
     assert losses(right, ids)["second"] < 1e-6
@@ -126,7 +130,9 @@ def test_the_side_is_asked_once_more_where_the_truth_has_one_and_nowhere_else() 
     ids = torch.tensor([[[1, 2], [0, 3]]], dtype=torch.uint8)[:, :, :, None].expand(-1, -1, -1, 3).reshape(1, 2, 6)
     ids = ids[..., :5]  # an odd side: no pixel is thinned out
     logits = torch.randn(1, 3, 2, 5, generator=torch.Generator().manual_seed(0))
-    found = lite_objective(Parsing(logits=logits), ids, torch.zeros_like(ids), torch.zeros(1, 2), **WEIGHTS)
+    found = lite_objective(
+        Parsing(logits=logits), ids, torch.zeros_like(ids), torch.zeros(1, 2), UNKNOWN[:1], **WEIGHTS
+    )
     p = logits.softmax(1)[0]
     expected = []
     for row, column in np.ndindex(2, 5):
@@ -135,7 +141,12 @@ def test_the_side_is_asked_once_more_where_the_truth_has_one_and_nowhere_else() 
             expected.append(-torch.log(p[own, row, column] / (p[1, row, column] + p[2, row, column])))
     assert torch.allclose(found["sides"], torch.stack(expected).mean(), atol=1e-5)
     plain = lite_objective(
-        Parsing(logits=logits), torch.full_like(ids, 3), torch.zeros_like(ids), torch.zeros(1, 2), **WEIGHTS
+        Parsing(logits=logits),
+        torch.full_like(ids, 3),
+        torch.zeros_like(ids),
+        torch.zeros(1, 2),
+        UNKNOWN[:1],
+        **WEIGHTS,
     )
     assert plain["sides"] == 0
 
@@ -144,7 +155,26 @@ def test_the_view_is_learned_where_it_is_known(network: ParserLite) -> None:
     ids = torch.zeros(2, 16, 16, dtype=torch.uint8)
     views = torch.tensor([[0.5, torch.nan], [torch.nan, torch.nan]])
     said = Parsing(logits=torch.zeros(2, 3, 16, 16), view=torch.tensor([[0.0, 9.0], [9.0, 9.0]]))
-    assert lite_objective(said, ids, ids, views, **WEIGHTS)["view"] == pytest.approx(0.25)
+    assert lite_objective(said, ids, ids, views, UNKNOWN, **WEIGHTS)["view"] == pytest.approx(0.25)
+
+
+def test_what_is_hidden_is_learned_where_it_is_known() -> None:
+    ids = torch.zeros(2, 16, 16, dtype=torch.uint8)
+    said = Parsing(logits=torch.zeros(2, 3, 16, 16), hidden=torch.tensor([0.4, 9.0]))
+    found = lite_objective(said, ids, ids, torch.zeros(2, 2), torch.tensor([0.3, torch.nan]), **WEIGHTS)["hidden"]
+    p = 1 / (1 + math.exp(-0.4))
+    assert found == pytest.approx(-(0.3 * math.log(p) + 0.7 * math.log(1 - p)))
+
+
+def test_a_parser_of_before_it_could_say_what_is_hidden_still_parses(network: ParserLite) -> None:
+    state = {name: value for name, value in network.state_dict().items() if not name.startswith("head.hides.")}
+    settings = ParserSettings(parser="lite", labels="lip20", height=32, width=16)
+    old, new = (parser_from_state(one, settings) for one in (state, network.state_dict()))
+    picture = np.full((32, 16, 3), 90, np.uint8)
+    [before], [after] = old.parse([picture]), new.parse([picture])
+    assert np.array_equal(before.labels, after.labels)
+    assert math.isnan(before.hidden_share)
+    assert 0 <= after.hidden_share <= 1
 
 
 def test_the_view_can_turn_every_answer(network: ParserLite) -> None:

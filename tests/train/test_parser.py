@@ -17,11 +17,14 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 from resight.commands.train_parser import TrainParser, train_parser
 from resight.config import from_table, load_toml, read_recipe, recipe_names
 from resight.data.label_meanings import KEYPOINTS14
 from resight.data.label_sets import LIP20, PARTS7
+from resight.data.labels import write_map
+from resight.data.parsing_layouts import ParsingPicture
 from resight.data.parsing_targets import table_for
 from resight.errors import BadRecipe, TrainingStopped, UnknownName
 from resight.parsing import load_parser
@@ -29,7 +32,7 @@ from resight.train.parser import ParserRun
 from resight.train.parser_recipe import ParserRecipe, Shares
 from resight.train.parser_validation import count_joints
 from resight.train.parsing_pictures import ParsingSet, chosen_canvases, load_parsing_set, training_batches
-from resight.train.parsing_sources import find_source, loose_box
+from resight.train.parsing_sources import find_source, loose_box, show
 from small_parser import untrained, write_people
 
 RECIPE = ParserRecipe(
@@ -176,6 +179,24 @@ def test_a_source_without_a_share_is_left_out_and_none_at_all_is_refused(tmp_pat
     source = find_source(tmp_path / "people")
     with pytest.raises(TrainingStopped, match="nothing to train on"):
         load_parsing_set([source], data.table, replace(RECIPE, shares=Shares(rendered=0.0)))
+
+
+def test_outlines_say_somebody_and_nobody_except_at_their_edge_and_joints_say_more(tmp_path: Path) -> None:
+    table = table_for(["keypoints14"], LIP20)
+    classes = np.zeros((128, 64), np.uint8)
+    classes[20:100, 16:48] = 5
+    write_map(tmp_path / "one.png", classes, LIP20)
+    Image.fromarray(np.full((128, 64, 3), 90, np.uint8)).save(tmp_path / "one.jpg")
+    points = np.full((14, 2), np.nan, np.float32)
+    points[0] = 30, 40
+    record = ParsingPicture(tmp_path / "one.jpg", None, tmp_path / "one.png", "keypoints14", "train", points=points)
+    shown = show(record, table)
+    somebody = table.number(LIP20.classes[1:])
+    assert (shown.labels[60, 30], shown.labels[10, 30], shown.labels[60, 16]) == (somebody, 0, 255)
+    assert shown.labels[40, 30] not in (somebody, 0, 255)
+    assert (shown.others[60, 30], shown.others[10, 30], shown.others[60, 15]) == (0, 0, 255)
+    plain = show(replace(record, persons=None), table)
+    assert (plain.labels[60, 30], plain.others[60, 30]) == (255, 255)
 
 
 def test_a_detectors_box_is_never_slimmer_than_people_are_drawn() -> None:

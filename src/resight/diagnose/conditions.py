@@ -2,7 +2,7 @@
 
 Pictures are read once, measured in batches of equal size, at their own size. A parser is handed in as a function; it
 must not be the judged model. Without one the mask is a prior and what needs a map is NaN: not measured.
-Hidden: what the person's silhouette lacks, band by band from head to foot and on either side of its own middle, beside
+Hidden: what the parser says; of a parser that does not, what the person's silhouette lacks, band by band from head to foot and on either side of its own middle, beside
 the usual silhouette of the same set (the median over its pictures). A crop that cuts the person is filled by what is
 left of it, so that what is cut off hardly counts as hidden.
 Proof: tests/diagnose/test_conditions.py; benchmarks/diagnose_conditions.py on rendered people with planted causes.
@@ -55,6 +55,11 @@ class Seen(Protocol):
     @property
     def second_share(self) -> float:
         """Share of the crop that another person covers, 0..1; NaN where the parser does not say."""
+        ...
+
+    @property
+    def hidden_share(self) -> float:
+        """Share of the person that something in front hides, 0..1; NaN where the parser does not say."""
         ...
 
 
@@ -151,7 +156,7 @@ def measure(
     count = len(paths)
     signals = {one.name: np.full(count, np.nan) for one in SIGNALS}
     readable = np.zeros(count, np.bool_)
-    widths = np.full((count, 2 * BANDS), np.nan)
+    widths, told_hidden = np.full((count, 2 * BANDS), np.nan), np.full(count, np.nan)
     clothes, background = np.zeros((count, 2 * BINS**3), np.float32), np.zeros((count, BINS**3), np.float32)
     pose = np.zeros((count, POSE), np.float32)
     for rows, pixels in _batches(paths, told):
@@ -163,13 +168,14 @@ def measure(
         for one in SIGNALS:
             signals[one.name][rows] = one.measure(crops)
         garments = (crops.mask, crops.mask)
-        if labels is not None:
+        if seen is not None and labels is not None:
+            told_hidden[rows] = [one.hidden_share for one in seen]
             widths[rows] = band_widths(labels)
             pose[rows] = poses(labels, label_set)
             garments = garment_masks(labels, label_set, crops.mask)
         clothes[rows] = np.hstack([root_histograms(crops.pixels, where) for where in garments]) / 2**0.5
         background[rows] = root_histograms(crops.pixels, ~crops.mask)
-    signals["hidden_frac"] = hidden_share(widths)
+    signals["hidden_frac"] = np.where(np.isnan(told_hidden), hidden_share(widths), told_hidden)
     signals["visible_frac"] = 1 - signals["hidden_frac"]
     names = tuple(str(path) for path in paths) if files is None else tuple(files)
     scores = score_conditions(signals, thresholds)
@@ -207,7 +213,7 @@ def band_widths(labels: UInt8[np.ndarray, "N H W"]) -> Float[np.ndarray, "N 32"]
 
 
 def hidden_share(widths: Float[np.ndarray, "N 32"]) -> Float[np.ndarray, " N"]:
-    """Share of the usual silhouette that is not seen, 0..1; NaN without maps."""
+    """Share of the usual silhouette that is not seen, 0..1, for parsers that do not say; NaN without maps."""
     known = ~np.isnan(widths).any(1)
     usual = np.median(widths[known], axis=0) if known.sum() >= FEWEST else np.repeat(USUAL, 2) / 2
     usual = np.maximum(usual, 1e-3)
