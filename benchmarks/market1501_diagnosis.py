@@ -57,6 +57,27 @@ def _number(text: str) -> Any:
         return text
 
 
+def by_cause(out: Path) -> dict[str, dict[str, Any]]:
+    """Each cause's loss with its interval, every look at it, its grade, and what each remedy won of it."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in numbers(out / "shares.csv"):
+        mine = found.setdefault(row["cause"], {"loss": 0.0, "ci95": [0.0, 0.0]})
+        mine["loss"] += row["loss"]
+        mine["ci95"] = [mine["ci95"][0] + row["low"], mine["ci95"][1] + row["high"]]
+    for row in numbers(out / "causes.csv"):
+        mine = found.setdefault(row["cause"], {"loss": 0.0, "ci95": [0.0, 0.0]})
+        mine |= {"queries": row["in_queries"], "grade": row["grade"] or "none"}
+        looks = {"twins": "query_twin_difference", "match_twins": "match_twin_difference", "oracle": "oracle_over_sham"}
+        for name, column in looks.items():
+            if row[column] != "":
+                before = column.rsplit("_", 1)[0] if name != "oracle" else "oracle"
+                mine[name] = {"difference": row[column], "ci95": [row[f"{before}_low"], row[f"{before}_high"]]}
+    for row in numbers(out / "remedies.csv"):
+        mine = found.setdefault(row["cause"], {})
+        mine.setdefault("gains", {})[row["remedy"]] = {"gain": row["gain"], "ci95": [row["low"], row["high"]]}
+    return found
+
+
 def black_clothes(features: Features, images: list[dict[str, Any]], root: Path, model: Model) -> dict[str, Any]:
     """AP that queries lose in the same darkness, in dark clothes and in light ones, and the difference."""
     count = len(features.query.persons)
@@ -155,9 +176,7 @@ def main() -> None:
         "rank1": float(scores.cmc[0]),
         "loss": 1 - scores.mean_ap,
         "unexplained_share": unexplained / (1 - scores.mean_ap),
-        "shares": shares,
-        "causes": numbers(options.out / "causes.csv"),
-        "remedies": numbers(options.out / "remedies.csv"),
+        "by_cause": by_cause(options.out),
         "dose": numbers(options.out / "dose.csv"),
         "label_fixes": len(numbers(options.out / "label_fixes.csv")),
         "black_clothes": black_clothes(features, images, reid_set.root, model),

@@ -17,6 +17,23 @@ from typing import Any, Final
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 MISSING: Final = "not measured"
 PARSED: Final = "parser_quality-parser-lite.json"
+DIAGNOSED: Final = "market1501_diagnosis-one-pass.json"
+CAUSES: Final = {
+    "similar_clothing": "look-alike clothes",
+    "pose_viewpoint": "pose and viewpoint",
+    "changed_look": "changed look",
+    "similar_pose": "look-alike pose",
+    "background_bias": "look-alike background",
+    "gallery_distractor": "distractors",
+    "multi_person": "several people",
+    "occlusion": "occlusion",
+    "truncation": "truncation",
+    "low_res": "low resolution",
+    "low_light": "low light",
+    "motion_blur": "motion blur",
+    "color_cast": "colour cast",
+    "unexplained": "unexplained",
+}
 SCORED: Final = "market1501-baseline-lite.json"
 
 
@@ -53,6 +70,18 @@ def whole(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def points(share: float) -> str:
+    return f"{share * 100:.1f}"
+
+
+def signed_points(share: float) -> str:
+    return f"{share * 100:+.1f}"
+
+
+def points_between(bounds: list[float]) -> str:
+    return f"{bounds[0] * 100:.1f} to {bounds[1] * 100:.1f}"
+
+
 def interval(bounds: list[float]) -> str:
     return f"{bounds[0]:.1%} to {bounds[1]:.1%}"
 
@@ -80,6 +109,7 @@ def pair(size: list[int]) -> str:
 PAGES: Final[dict[str, tuple[str, ...]]] = {
     "README.md": ("accuracy", "transfer", "parsing", "parsing-speed", "training", "speed"),
     "docs/parsers_survey.md": ("survey", "survey-cost", "components"),
+    "docs/market1501.md": ("market-causes", "market-remedies"),
 }
 """Which tables a page holds."""
 
@@ -93,6 +123,18 @@ HEADS: Final[dict[str, list[str]]] = {
         "validation persons: mAP",
         "Rank-1",
     ],
+    "market-causes": [
+        "cause",
+        "queries that show it",
+        "mAP lost",
+        "95 % interval",
+        "twins: AP with it, less without",
+        "95 % interval",
+        "oracle over sham: mAP",
+        "95 % interval",
+        "grade",
+    ],
+    "market-remedies": ["cause", "re-ranking wins", "95 % interval", "parts win over whole bodies", "95 % interval"],
     "parsing": ["`parser-lite`, on pictures that it never saw", "score", "95 % interval"],
     "parsing-speed": ["parsing, one thread, the network alone", "pictures/s", "per CPU second"],
     "survey": [
@@ -276,6 +318,41 @@ ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
 }
 
 
+def _cause_rows() -> list[tuple[str, tuple[Cell | str, ...]]]:
+    columns = (
+        ("queries", whole),
+        ("loss", points),
+        ("ci95", points_between),
+        ("twins.difference", signed_points),
+        ("twins.ci95", points_between),
+        ("oracle.difference", signed_points),
+        ("oracle.ci95", points_between),
+        ("grade", str),
+    )
+    return [
+        (name, tuple(Cell(DIAGNOSED, f"by_cause.{key}.{column}", write) for column, write in columns))
+        for key, name in CAUSES.items()
+    ]
+
+
+def _remedy_rows() -> list[tuple[str, tuple[Cell | str, ...]]]:
+    names = {"all": "all (mAP)", **CAUSES}
+    columns = [
+        (f"gains.{remedy}.{key}", write)
+        for remedy in ("rerank", "parts")
+        for key, write in (("gain", signed_points), ("ci95", points_between))
+    ]
+    return [
+        (name, tuple(Cell(DIAGNOSED, f"by_cause.{key}.{column}", write) for column, write in columns))
+        for key, name in names.items()
+    ]
+
+
+def _rows(name: str) -> Sequence[tuple[str, Sequence[Cell | str]]]:
+    made = {"market-causes": _cause_rows, "market-remedies": _remedy_rows}
+    return made[name]() if name in made else ROWS[name]
+
+
 def fill(text: str, results: Path, *, page: str = "README.md") -> str:
     """Return a page with each of its tables between their markers written anew."""
     for name in PAGES[page]:
@@ -283,7 +360,7 @@ def fill(text: str, results: Path, *, page: str = "README.md") -> str:
         lines = [head, ["---"] * len(head)]
         lines += [
             [label, *(cell if isinstance(cell, str) else _look_up(results, cell) for cell in cells)]
-            for label, cells in ROWS[name]
+            for label, cells in _rows(name)
         ]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         marked = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -74,8 +74,8 @@ class Parsed:
     """Share of the crop that another person covers, 0..1; NaN where the parser does not say."""
     view_degrees: float
     """0 seen from the front, 90 looking to the picture's right, -90 to its left, 180 from behind; NaN unknown."""
-    hidden_share: float
-    """Share of the person that something in front hides, 0..1; NaN where the parser does not say."""
+    hidden: float
+    """How surely something in front hides a part of the person, 0..1; NaN where the parser does not say."""
 
 
 def build_parser(name: str, *, classes: int, backbone: str = "") -> nn.Module:

@@ -20,7 +20,7 @@ from toy_scenes import make_cameras
 class Map:
     labels: np.ndarray
     second_share: float
-    hidden_share: float = float("nan")
+    hidden: float = float("nan")
 
 
 def write(folder, pictures):
@@ -67,8 +67,9 @@ def test_what_the_parser_says_of_the_hidden_counts_before_the_outline(people, tm
         return [Map(labels, 0.0, told) for told in (0.7, 0.1, float("nan"))[: len(pictures)]]
 
     found = measure(write(tmp_path, people[:3]), parse=parse)
-    np.testing.assert_allclose(found.signals["hidden_frac"][:2], [0.7, 0.1])
-    assert np.isfinite(found.signals["hidden_frac"][2])
+    np.testing.assert_allclose(found.signals["hidden"][:2], [0.7, 0.1])
+    assert found.present("occlusion").tolist()[:2] == [True, False]
+    assert np.isfinite(found.scores["occlusion"]).all()
 
 
 def test_maps_show_what_is_hidden_and_who_else_is_there(people, tmp_path):

@@ -161,9 +161,11 @@ def test_the_view_is_learned_where_it_is_known(network: ParserLite) -> None:
 def test_what_is_hidden_is_learned_where_it_is_known() -> None:
     ids = torch.zeros(2, 16, 16, dtype=torch.uint8)
     said = Parsing(logits=torch.zeros(2, 3, 16, 16), hidden=torch.tensor([0.4, 9.0]))
-    found = lite_objective(said, ids, ids, torch.zeros(2, 2), torch.tensor([0.3, torch.nan]), **WEIGHTS)["hidden"]
-    p = 1 / (1 + math.exp(-0.4))
-    assert found == pytest.approx(-(0.3 * math.log(p) + 0.7 * math.log(1 - p)))
+    expected = {0.3: math.log1p(math.exp(-0.4)), 0.01: math.log1p(math.exp(0.4)), 0.1: 0.0}
+    for share, loss in expected.items():
+        hidden = torch.tensor([share, torch.nan])
+        found = lite_objective(said, ids, ids, torch.zeros(2, 2), hidden, **WEIGHTS)["hidden"]
+        assert found == pytest.approx(loss)
 
 
 def test_a_parser_of_before_it_could_say_what_is_hidden_still_parses(network: ParserLite) -> None:
@@ -173,8 +175,8 @@ def test_a_parser_of_before_it_could_say_what_is_hidden_still_parses(network: Pa
     picture = np.full((32, 16, 3), 90, np.uint8)
     [before], [after] = old.parse([picture]), new.parse([picture])
     assert np.array_equal(before.labels, after.labels)
-    assert math.isnan(before.hidden_share)
-    assert 0 <= after.hidden_share <= 1
+    assert math.isnan(before.hidden)
+    assert 0 <= after.hidden <= 1
 
 
 def test_the_view_can_turn_every_answer(network: ParserLite) -> None:

@@ -2,9 +2,10 @@
 
 Pictures are read once, measured in batches of equal size, at their own size. A parser is handed in as a function; it
 must not be the judged model. Without one the mask is a prior and what needs a map is NaN: not measured.
-Hidden: what the parser says; of a parser that does not, what the person's silhouette lacks, band by band from head to foot and on either side of its own middle, beside
-the usual silhouette of the same set (the median over its pictures). A crop that cuts the person is filled by what is
-left of it, so that what is cut off hardly counts as hidden.
+Hidden: how sure the parser is that something hides a part. Beside it, and alone for a parser that does not say: what
+the person's silhouette lacks, band by band from head to foot and on either side of its own middle, beside the usual
+silhouette of the same set (the median over its pictures). A crop that cuts the person is filled by what is left of it,
+so that what is cut off hardly counts as hidden.
 Proof: tests/diagnose/test_conditions.py; benchmarks/diagnose_conditions.py on rendered people with planted causes.
 """
 
@@ -58,8 +59,8 @@ class Seen(Protocol):
         ...
 
     @property
-    def hidden_share(self) -> float:
-        """Share of the person that something in front hides, 0..1; NaN where the parser does not say."""
+    def hidden(self) -> float:
+        """How surely something in front hides a part of the person, 0..1; NaN where the parser does not say."""
         ...
 
 
@@ -117,7 +118,7 @@ class Conditions:
 
 def read_thresholds(path: Path = THRESHOLDS) -> Thresholds:
     """Read a file of thresholds; raises BadRecipe, or UnknownName for a signal that there is not."""
-    known = [*(one.name for one in SIGNALS), "hidden_frac"]
+    known = [*(one.name for one in SIGNALS), "hidden", "hidden_frac"]
     try:
         text = path.read_bytes()
         content: dict[str, dict[str, Any]] = tomllib.loads(text.decode())
@@ -156,7 +157,7 @@ def measure(
     count = len(paths)
     signals = {one.name: np.full(count, np.nan) for one in SIGNALS}
     readable = np.zeros(count, np.bool_)
-    widths, told_hidden = np.full((count, 2 * BANDS), np.nan), np.full(count, np.nan)
+    widths, hidden = np.full((count, 2 * BANDS), np.nan), np.full(count, np.nan)
     clothes, background = np.zeros((count, 2 * BINS**3), np.float32), np.zeros((count, BINS**3), np.float32)
     pose = np.zeros((count, POSE), np.float32)
     for rows, pixels in _batches(paths, told):
@@ -169,13 +170,14 @@ def measure(
             signals[one.name][rows] = one.measure(crops)
         garments = (crops.mask, crops.mask)
         if seen is not None and labels is not None:
-            told_hidden[rows] = [one.hidden_share for one in seen]
+            hidden[rows] = [one.hidden for one in seen]
             widths[rows] = band_widths(labels)
             pose[rows] = poses(labels, label_set)
             garments = garment_masks(labels, label_set, crops.mask)
         clothes[rows] = np.hstack([root_histograms(crops.pixels, where) for where in garments]) / 2**0.5
         background[rows] = root_histograms(crops.pixels, ~crops.mask)
-    signals["hidden_frac"] = np.where(np.isnan(told_hidden), hidden_share(widths), told_hidden)
+    signals["hidden"] = hidden
+    signals["hidden_frac"] = hidden_share(widths)
     signals["visible_frac"] = 1 - signals["hidden_frac"]
     names = tuple(str(path) for path in paths) if files is None else tuple(files)
     scores = score_conditions(signals, thresholds)
@@ -213,7 +215,7 @@ def band_widths(labels: UInt8[np.ndarray, "N H W"]) -> Float[np.ndarray, "N 32"]
 
 
 def hidden_share(widths: Float[np.ndarray, "N 32"]) -> Float[np.ndarray, " N"]:
-    """Share of the usual silhouette that is not seen, 0..1, for parsers that do not say; NaN without maps."""
+    """Share of the usual silhouette that is not seen, 0..1; NaN without maps."""
     known = ~np.isnan(widths).any(1)
     usual = np.median(widths[known], axis=0) if known.sum() >= FEWEST else np.repeat(USUAL, 2) / 2
     usual = np.maximum(usual, 1e-3)

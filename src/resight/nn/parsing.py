@@ -31,7 +31,7 @@ class Parsing:
     view: Float[Tensor, "B 2"] | None = None
     """Cosine (1: from the front) and sine (1: looking to the picture's right) of the angle the person is seen at."""
     hidden: Float[Tensor, " B"] | None = None
-    """Logit of the share of the person that something in front hides."""
+    """Logit of "something in front hides a part of the person"."""
 
 
 def resize(maps: Float[Tensor, "B C _ _"], like: Num[Tensor, "B _ H W"], *, aligned: bool = True) -> Tensor:

@@ -5,8 +5,8 @@ stride 16, and a decoder of depthwise convolutions that adds the finer maps up t
 one that the box was made for, so every level sees where it looks: two channels hold the place in the crop, -1..1.
 Left and right are the person's own: a foot in the left half is the right one from the front and the left one from
 behind. So the context block says from where the person is seen, and every level reads it (`FromView`).
-Differs from usual parsers: it also says which pixels are another person's, the view, how much of the person something
-hides, and how good it expects its map to be.
+Differs from usual parsers: it also says which pixels are another person's, the view, whether something hides a part of
+the person, and how good it expects its map to be.
 Proof: tests/parsers/test_lite.py; benchmarks/parser_speed.py.
 """
 
@@ -32,6 +32,9 @@ KEPT_BLOCKS: Final = 11
 TAPS: Final = (0, 2, 4, 10)
 """Blocks whose maps the decoder sees: strides 2, 4, 8 and 16."""
 TAP_CHANNELS: Final = (16, 24, 40, 112)
+FIELDS: Final = (4, 2)
+HIDDEN: Final = (0.05, 0.15)
+"""Shares of the person: up to the first nothing counts as hidden, from the second on a part does."""
 
 
 class LiteBackbone(FreezableBackbone):
@@ -132,14 +135,22 @@ class FromView(nn.Module):
 
 
 class Hides(nn.Module):
-    """How much of the person something hides: context maps B C h w, looked at in 4 × 2 fields -> logits B."""
+    """Whether something hides a part of the person: context maps B C h w, seen in 4 × 2 fields -> logits B.
+
+    Linear, so that a few hundred labels by eye can teach it (`scripts/teach_hidden.py`).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.look = nn.Sequential(nn.Linear(8 * channels, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
+        self.look = nn.Linear(FIELDS[0] * FIELDS[1] * channels, 1)
 
     def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, " B"]:
-        return torch.as_tensor(self.look(F.adaptive_avg_pool2d(x, (4, 2)).flatten(1)).squeeze(1))
+        return torch.as_tensor(self.look(fields(x)).squeeze(1))
+
+
+def fields(x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B E"]:
+    """Means of context maps over 4 × 2 fields of the crop, as one row a picture."""
+    return F.adaptive_avg_pool2d(x, FIELDS).flatten(1)
 
 
 class LiteHead(nn.Module):
@@ -248,8 +259,9 @@ def lite_objective(
         missed = torch.where(told, found.view.float() - views.nan_to_num(), 0.0).square()
         losses["view"] = view_weight * missed.sum() / told.sum().clamp_min(1)
     if found.hidden is not None:
-        told = hidden.isfinite()
-        wrong = F.binary_cross_entropy_with_logits(found.hidden.float(), hidden.nan_to_num(), reduction="none")
+        much = (hidden > HIDDEN[1]).float()
+        told = hidden.isfinite() & ((hidden < HIDDEN[0]) | (much > 0))
+        wrong = F.binary_cross_entropy_with_logits(found.hidden.float(), much, reduction="none")
         losses["hidden"] = hidden_weight * (wrong * told).sum() / told.sum().clamp_min(1)
     if found.second is not None:
         second = F.interpolate(found.second.float(), tuple(size), mode="bilinear", align_corners=False)

@@ -90,7 +90,7 @@ class ParserRecipe:
     view_weight: float = 1.0
     """Weight of telling from where the person is seen (parser-lite)."""
     hidden_weight: float = 0.3
-    """Weight of telling how much of the person something hides (parser-lite)."""
+    """Weight of telling whether something hides a part of the person (parser-lite)."""
     sure_weight: float = 0.05
     """Weight of foreseeing the map's quality (parser-lite)."""
     average: float = 0.999
