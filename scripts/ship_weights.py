@@ -140,7 +140,7 @@ warranty of any kind. If you publish results, cite the sets above and resight.
 def put_weights(run: Path, name: str, before: list[Path], recipes: list[str]) -> None:
     """Copy a finished run's weights in half precision, its facts, and their licence; `before`: earlier cycles in order.
 
-    Each cycle's facts stand in run.json, those of the cycle that it started from under `before`; `recipes` names theirs.
+    Each cycle's facts stand in run.json, those of the one that it started from under `before`; `recipes` names them.
     """
     parser = is_parser(run)
     folder, most = WEIGHTS / name, LARGEST_PARSER_MIB if parser else LARGEST_MIB
@@ -238,7 +238,7 @@ def hidden_told() -> str:
     whole = json.loads(result.read_text())["conditions"]["occlusion"]["whole_set"]
     low, high = whole["ci95"]
     return (
-        "one linear layer fitted to labels by eye of 475 training crops (`scripts/teach_hidden.py`); AUC on 180 labelled "
+        "one linear layer fitted to labels by eye of training crops (`scripts/teach_hidden.py`); AUC on 180 labelled "
         f"queries {whole['auc']:.3f} ({low:.3f} to {high:.3f}, `benchmarks/label_agreement.py`)"
     )
 
