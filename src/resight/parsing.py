@@ -177,7 +177,7 @@ class ParserModel:
         return _Answer(
             probabilities,
             unknown if sure is None else sure.float().cpu(),
-            unknown if second is None else (second > 0).float().mean((1, 2, 3)).cpu(),
+            unknown if second is None else second.float().sigmoid().mean((1, 2, 3)).cpu(),
             torch.stack([unknown, unknown], 1) if view is None else view.float().cpu(),
             unknown if hidden is None else hidden.float().sigmoid().cpu(),
         )
