@@ -47,7 +47,10 @@ MARGIN_S = 45.0
 """Kept at a step's end for saving and copying."""
 PACKED = ("src/", "scripts/", "benchmarks/results/leaderboard/README.md", "pyproject.toml", "README.md", "LICENSE")
 """What `pip install -e .` needs; the leaderboard's folder goes into the wheel."""
-LEFT_OUT = ("/sample/sample.zip", "/weights/baseline-lite/model.safetensors", "/weights/parser-lite/model.safetensors")
+LEFT_OUT = (
+    "/sample/sample.zip",
+    *(f"/weights/{name}/model.safetensors" for name in ("baseline-lite", "one-pass", "parser-lite")),
+)
 """Nothing of these is trained from; the parser goes beside the code."""
 DATA, PARSER, OBJECTS, PEOPLE = "data", "parser.safetensors", "objects", "people"
 KEPT: Final = ("config.toml", "run.json", "log.jsonl", "validation.jsonl")

@@ -53,7 +53,7 @@ EMBEDDERS: Final[dict[str, Callable[..., nn.Module]]] = {
     "visible-parts": VisibleParts,  # own design
     "one-pass": _one_pass,  # own design: with the parser
 }
-DEFAULT_MODEL: Final = "baseline-lite"
+DEFAULT_MODEL: Final = "one-pass"
 CLASSIFIER: Final = "classifier."
 WEIGHTS: Final = Path(__file__).parent / "weights"
 
