@@ -24,7 +24,8 @@ from jaxtyping import Bool, Float
 from resight.data.augment import normalise
 from resight.data.images import read_picture, resize
 from resight.data.parsing_sets import find_parsing_set
-from resight.parsers.lite import HIDDEN, Hides, fields
+from resight.parsers.lite import Hides, fields
+from resight.parsers.lite_losses import HIDDEN
 from resight.parsing import ParserModel, load_parser, save_parser
 
 LABELS: Final = Path(__file__).resolve().parent.parent / "benchmarks" / "labels" / "market1501-train.csv"

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from resight.data.augment import normalise
-from resight.parsing import PARSERS, ParserModel, ParserSettings, build_parser, largest, load_parser, save_parser
+from resight.nn.answers import largest
+from resight.parsing import PARSERS, ParserModel, ParserSettings, build_parser, load_parser, save_parser
 
 SMALL = {"labels": "parts7", "height": 64, "width": 32}
 BACKBONES = {"ce2p": "resnet18", "lite": ""}

@@ -13,13 +13,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -30,6 +29,7 @@ from resight.data.images import resize
 from resight.data.labels import LabelSet, find_labels
 from resight.data.regrouping import Regrouping, regroup_probabilities
 from resight.errors import BadWeights, UnknownName
+from resight.nn.answers import Answer, largest, mean_answer
 
 PARSERS: Final[dict[str, str]] = {  # name -> module:class, imported when asked for
     "lite": "resight.parsers.lite:ParserLite",  # own design, at most 3 M parameters
@@ -130,7 +130,7 @@ class ParserModel:
         for scale in scales:
             high, wide = (max(1, round(side * scale)) for side in self.size)
             answers.append(self._answer(np.stack([resize(one, high, wide) for one in pictures]), flip=flip))
-        return self._told(_mean(answers, aligned=self.aligned), sizes, regrouping)
+        return self._told(mean_answer(answers, aligned=self.aligned), sizes, regrouping)
 
     def parse_resized(
         self,
@@ -144,7 +144,7 @@ class ParserModel:
         return self._told(self._answer(pictures, flip=flip), sizes, regrouping) if len(pictures) else []
 
     @torch.inference_mode()
-    def _told(self, answer: _Answer, sizes: Sequence[tuple[int, int]], regrouping: Regrouping | None) -> list[Parsed]:
+    def _told(self, answer: Answer, sizes: Sequence[tuple[int, int]], regrouping: Regrouping | None) -> list[Parsed]:
         probabilities = answer.probabilities
         if regrouping is not None:
             probabilities = regroup_probabilities(probabilities, regrouping)
@@ -160,7 +160,7 @@ class ParserModel:
         return [Parsed(labels, found, *told) for labels, found, told in zip(maps, each, numbers, strict=True)]
 
     @torch.inference_mode()
-    def _answer(self, pictures: NDArray[np.uint8], *, flip: bool) -> _Answer:
+    def _answer(self, pictures: NDArray[np.uint8], *, flip: bool) -> Answer:
         images = normalise(torch.from_numpy(pictures).to(self.device)).contiguous(memory_format=torch.channels_last)
         found = self.network(images)
         probabilities = found.logits.float().softmax(1)
@@ -174,49 +174,13 @@ class ParserModel:
             view = None if view is None else (view + mirrored.view * mirrored.view.new_tensor([1, -1])) / 2
             hidden = None if hidden is None else (hidden + mirrored.hidden) / 2
         unknown = torch.full((len(pictures),), torch.nan)
-        return _Answer(
+        return Answer(
             probabilities,
             unknown if sure is None else sure.float().cpu(),
             unknown if second is None else second.float().sigmoid().mean((1, 2, 3)).cpu(),
             torch.stack([unknown, unknown], 1) if view is None else view.float().cpu(),
             unknown if hidden is None else hidden.float().sigmoid().cpu(),
         )
-
-
-class _Answer(NamedTuple):
-    """Of a batch; NaN where the network does not say."""
-
-    probabilities: Float32[Tensor, "B K h w"]
-    sure: Float32[Tensor, " B"]
-    second_share: Float32[Tensor, " B"]
-    view: Float32[Tensor, "B 2"]
-    hidden: Float32[Tensor, " B"]
-
-
-def _mean(answers: Sequence[_Answer], *, aligned: bool) -> _Answer:
-    """Mean of answers at several sizes, brought to the grid of the first."""
-    grid = answers[0].probabilities.shape[2:]
-    maps = [
-        one if one.shape[2:] == grid else F.interpolate(one, grid, mode="bilinear", align_corners=aligned)
-        for one in (answer.probabilities for answer in answers)
-    ]
-    rest = (torch.stack(parts).mean(0) for parts in zip(*(answer[1:] for answer in answers), strict=True))
-    return _Answer(torch.stack(maps).mean(0), *rest)
-
-
-def largest(
-    probabilities: Tensor, size: tuple[int, int], *, through: tuple[int, int] | None = None
-) -> UInt8[np.ndarray, "B H W"]:
-    """Class of the largest probability at each pixel of pictures of `size`, height and width; B K h w -> B H W.
-
-    `through` is the network's own picture, for answers whose corners lie on its corners: they are brought to it first.
-    """
-    high = probabilities.float()
-    if through is not None and tuple(high.shape[2:]) != through:
-        high = F.interpolate(high, through, mode="bilinear", align_corners=True)
-    if tuple(high.shape[2:]) != size:
-        high = F.interpolate(high, size, mode="bilinear", align_corners=False)
-    return np.asarray(high.argmax(1).to(torch.uint8).cpu().numpy())
 
 
 def weights_print(model: ParserModel) -> str:

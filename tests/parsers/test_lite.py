@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 
 from resight.nn.backbones import EfficientNetLite
 from resight.nn.parsing import Parsing
-from resight.parsers.lite import (
-    FromView,
-    LiteBackbone,
-    ParserLite,
-    borders,
-    foreground_iou,
-    lite_objective,
-    thinned,
-    with_places,
-)
+from resight.parsers.lite import FromView, LiteBackbone, ParserLite, with_places
+from resight.parsers.lite_losses import borders, foreground_iou, lite_objective, thinned
 from resight.parsing import ParserSettings, parser_from_state
 
 SETS = torch.tensor([[True, False, False], [False, True, False], [False, False, True], [False, True, True]])

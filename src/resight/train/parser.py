@@ -164,7 +164,7 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: t
     """The losses of a parser: its own objective, each pixel's loss taken over the set of classes that it may be."""
     sets = data.set_rows(device)
     if recipe.parser == "lite":
-        from resight.parsers.lite import lite_objective
+        from resight.parsers.lite_losses import lite_objective
 
         weights = torch.from_numpy(data.weights(recipe.balance, points=recipe.point_weight)).to(device)
         mirrored = torch.from_numpy(data.table.swap().astype(np.int64)).to(device)
