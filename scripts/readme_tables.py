@@ -109,6 +109,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     "README.md": ("accuracy", "transfer", "parsing", "parsing-speed", "training", "speed"),
     "docs/parsers_survey.md": ("survey", "survey-cost", "components"),
     "docs/market1501.md": ("market-causes", "market-remedies"),
+    "docs/reid_survey.md": ("contrasts",),
 }
 """Which tables a page holds."""
 
@@ -132,6 +133,15 @@ HEADS: Final[dict[str, list[str]]] = {
         "oracle over sham: mAP",
         "95 % interval",
         "grade",
+    ],
+    "contrasts": [
+        "one recipe, seed 1, validation persons",
+        "mAP",
+        "95 % interval over persons",
+        "40 % hidden: mAP",
+        "95 % interval",
+        "other view: mAP",
+        "95 % interval",
     ],
     "market-remedies": ["cause", "re-ranking wins", "95 % interval", "parts win over whole bodies", "95 % interval"],
     "parsing": ["`parser-lite`, on pictures that it never saw", "score", "95 % interval"],
@@ -338,6 +348,31 @@ def _cause_rows() -> list[tuple[str, tuple[Cell | str, ...]]]:
     ]
 
 
+def _contrast_rows() -> list[tuple[str, tuple[Cell | str, ...]]]:
+    names = {
+        "baseline": "baseline",
+        "spatial-attention": "+ spatial attention",
+        "spreid": "SPReID",
+        "visible-parts": "visible parts",
+        "visible-parts-global": "visible parts, whole bodies compared alone",
+    }
+    columns = [
+        (f"scores.{place}.{key}", write)
+        for place in ("clean", "occluded-40", "other-view")
+        for key, write in (("mean_ap", percent), ("ci95.mean_ap", interval))
+    ]
+    return [
+        (
+            says,
+            tuple(
+                Cell(f"leaderboard/validation-{name}-efficientnet-lite0-1.json", column, write)
+                for column, write in columns
+            ),
+        )
+        for name, says in names.items()
+    ]
+
+
 def _remedy_rows() -> list[tuple[str, tuple[Cell | str, ...]]]:
     names = {"all": "all (mAP)", **CAUSES}
     columns = [
@@ -352,7 +387,7 @@ def _remedy_rows() -> list[tuple[str, tuple[Cell | str, ...]]]:
 
 
 def _rows(name: str) -> Sequence[tuple[str, Sequence[Cell | str]]]:
-    made = {"market-causes": _cause_rows, "market-remedies": _remedy_rows}
+    made = {"market-causes": _cause_rows, "market-remedies": _remedy_rows, "contrasts": _contrast_rows}
     return made[name]() if name in made else ROWS[name]
 
 
