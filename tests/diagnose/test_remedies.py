@@ -10,7 +10,10 @@ import pytest
 from planted import planted
 from resight.diagnose.causes import split_loss
 from resight.diagnose.marks import cells_of
+from resight.diagnose.oracles import clean_twins, swap_for_twins
 from resight.diagnose.remedies import ALL, Judged, gains_at_hand, gains_of_model
+from resight.diagnose.splits import merge
+from resight.diagnose.twins import every_turn
 from resight.errors import BadFeatures
 from resight.evaluate.ranking import score_distances, score_features
 from resight.search.choosing import choose_distance
@@ -104,3 +107,16 @@ def test_features_of_other_pictures_are_refused():
     )
     with pytest.raises(BadFeatures, match="query pictures are not those"):
         gains_of_model("other", swapped, judged(one), seed=0)
+
+
+def test_every_look_keeps_the_parts_that_the_search_compares():
+    one = planted(9, harm=(1.0, 0.0), persons=20)
+    features = with_parts(one.features, np.random.default_rng(0))
+    score = score_features(features)
+    nothing = [np.zeros(len(side.persons), bool) for side in (features.query, features.gallery)]
+    swapped = swap_for_twins(features, clean_twins(features, one.marks), *nothing)
+    for same in (swapped, merge(features, [])):
+        np.testing.assert_array_equal(score_features(same).ap, score.ap)
+    turns = every_turn(features)
+    mine = ~turns.from_gallery
+    np.testing.assert_array_equal(turns.ap[mine], score.ap[turns.rows[mine]])

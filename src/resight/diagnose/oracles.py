@@ -12,7 +12,7 @@ Proof: tests/diagnose/test_oracles.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -24,7 +24,7 @@ from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.statistics import RESAMPLES, bootstrap_over_persons
 from resight.search.features import Features
 from resight.search.rows import normalised
-from resight.types import JUNK, Side
+from resight.types import JUNK
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,14 @@ def swap_for_twins(
     chosen = ((features.query, twins.of_query, queries), (features.gallery, twins.of_gallery, pictures))
     for side, twin, some in chosen:
         rows = np.flatnonzero(some & (twin >= 0))
-        values = side.features.copy()
-        values[rows] = features.gallery.features[twin[rows]]
-        sides.append(Side(values, side.persons, side.cameras, side.files))
-    return Features(sides[0], sides[1], features.metric)
+        said = {}
+        for name in ("features", "parts", "visible"):
+            values, there = getattr(side, name), getattr(features.gallery, name)
+            if values is not None and there is not None:
+                said[name] = values.copy()
+                said[name][rows] = there[twin[rows]]
+        sides.append(replace(side, **said))
+    return replace(features, query=sides[0], gallery=sides[1])
 
 
 def remove_cause(

@@ -10,7 +10,7 @@ Proof: tests/diagnose/test_splits.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,7 +21,7 @@ from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.ranking import score_features
 from resight.search.features import Features
 from resight.search.rows import normalised
-from resight.types import PersonId, Side
+from resight.types import PersonId
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ def merge(features: Features, pairs: Sequence[tuple[PersonId, PersonId]]) -> Fea
         persons = side.persons.copy()
         for kept, gone in pairs:
             persons[persons == gone] = kept
-        sides.append(Side(side.features, persons, side.cameras, side.files))
-    return Features(sides[0], sides[1], features.metric)
+        sides.append(replace(side, persons=persons))
+    return replace(features, query=sides[0], gallery=sides[1])
 
 
 def _means(ledger: Ledger) -> tuple[Float[np.ndarray, "P D"], Float[np.ndarray, " P"]]:

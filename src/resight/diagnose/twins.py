@@ -11,7 +11,7 @@ Proof: tests/diagnose/test_twins.py; benchmarks/diagnose_planted.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,7 @@ from resight.evaluate.protocols import ProtocolName, rules_of, same_camera
 from resight.evaluate.ranking import score_features
 from resight.evaluate.statistics import RESAMPLES, bootstrap_over_persons, sign_flip
 from resight.search.features import Features
-from resight.types import JUNK, Side
+from resight.types import JUNK
 
 FEWEST_GROUPS: Final = 20
 POWER: Final = 2.8
@@ -76,11 +76,11 @@ def every_turn(features: Features, *, protocol: ProtocolName = "market") -> Turn
     gallery = features.gallery
     asked = np.flatnonzero(gallery.persons != (str(JUNK) if gallery.persons.dtype.kind == "U" else JUNK))
     asked = asked[np.isin(gallery.persons[asked], features.query.persons)]
-    turn = Side(gallery.features[asked], gallery.persons[asked], gallery.cameras[asked], gallery.files[asked])
+    turn = gallery.take(asked)
     aps, parts = [], [(features.query, np.arange(len(features.query.persons)), False), (turn, asked, True)]
     for side, _, _ in parts:
         no_one = len(side.persons) == 0
-        aps.append(np.zeros(0) if no_one else score_features(Features(side, gallery, features.metric)).ap)
+        aps.append(np.zeros(0) if no_one else score_features(replace(features, query=side)).ap)
     ap = np.concatenate(aps)
     known = ~np.isnan(ap)
     return Turns(
