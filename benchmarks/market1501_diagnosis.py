@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import measuring
 import numpy as np
-from official import COUNTS, LOG
+from official import COUNTS, scored_before
 
 from resight.commands.diagnose import Diagnose, diagnose
 from resight.commands.dose import Dose, dose
@@ -30,19 +29,14 @@ from resight.data.reid_sets import find_set
 from resight.diagnose.dose import COURSES, spoilt
 from resight.diagnose.tables import read_table
 from resight.evaluate.ranking import score_features
-from resight.evaluate.statistics import bootstrap_over_persons
+from resight.evaluate.statistics import bootstrap_of_sums, bootstrap_over_persons, person_sums
 from resight.evaluate.views import score_views
-from resight.model import DEFAULT_MODEL, Model, find_weights, load_model
+from resight.model import DEFAULT_MODEL, Model, find_weights, join_embedded, load_model
 from resight.search.features import Features, load_features
 
 STOPS = (1, 2, 3)
 SEED = 0
 BATCH = 64
-
-
-def scored_before(weights: str) -> bool:
-    """Whether the log of official scorings holds these weights."""
-    return any(json.loads(line)["weights_sha256"] == weights for line in LOG.read_text().splitlines())
 
 
 def numbers(path: Path) -> list[dict[str, Any]]:
@@ -66,7 +60,9 @@ def by_cause(out: Path) -> dict[str, dict[str, Any]]:
         mine["ci95"] = [mine["ci95"][0] + row["low"], mine["ci95"][1] + row["high"]]
     for row in numbers(out / "causes.csv"):
         mine = found.setdefault(row["cause"], {"loss": 0.0, "ci95": [0.0, 0.0]})
-        mine |= {"queries": row["in_queries"], "grade": row["grade"] or "none"}
+        mine["grade"] = row["grade"] or "none"
+        if row["in_queries"] or row["in_gallery"]:  # a cause of pairs is no single picture's
+            mine["queries"] = row["in_queries"]
         looks = {"twins": "query_twin_difference", "match_twins": "match_twin_difference", "oracle": "oracle_over_sham"}
         for name, column in looks.items():
             if row[column] != "":
@@ -92,38 +88,34 @@ def black_clothes(features: Features, images: list[dict[str, Any]], root: Path, 
     pictures = [read_picture(root / str(file)) for file in asked.query.files]
     size = model.settings.height, model.settings.width
     found: dict[str, Any] = {"lightness_up_to": float(low), "lightness_from": float(high)}
+    groups = {name: kind[rows] for name, kind in kinds.items()}
+    for name, mine in groups.items():
+        found[name] = {"queries": int(mine.sum()), "ap_before": float(before.ap[mine].mean())}
     for stops in STOPS:
         changed = [resize(one, *size) for one in spoilt(pictures, COURSES["low_light"], stops, seed=SEED)]
-        parts = [model.describe(changed[at : at + BATCH], None) for at in range(0, len(changed), BATCH)]
-        sides = {"features": np.concatenate([one.features for one in parts])}
-        if asked.query.parts is not None:
-            sides |= {name: np.concatenate([getattr(one, name) for one in parts]) for name in ("parts", "visible")}
+        told = join_embedded([model.describe(changed[at : at + BATCH], None) for at in range(0, len(changed), BATCH)])
+        sides = {name: getattr(told, name) for name in ("features", "parts", "visible")}
         lost = score_features(replace(asked, query=replace(asked.query, **sides))).ap - before.ap
-        found[f"{stops} stops"] = told = {}
-        draws = []
-        for name, kind in kinds.items():
-            mine = kind[rows]
-            ends = bootstrap_over_persons(
-                lost[mine][:, None], asked.query.persons[mine], rng=np.random.default_rng(SEED)
-            )
-            told[name] = {"queries": int(mine.sum()), "ap_before": float(before.ap[mine].mean())}
-            told[name] |= {"difference": float(lost[mine].mean()), "ci95": ends[0].tolist()}
-            draws.append(_means(lost[mine], asked.query.persons[mine]))
-        ends = np.quantile(draws[0] - draws[1], [0.025, 0.975])
-        told["dark minus light"] = {
-            "difference": told["dark clothes"]["difference"] - told["light clothes"]["difference"],
-            "ci95": ends.tolist(),
-        }
+        found[f"{stops} stops"] = losses(lost, groups, asked.query.persons)
     return found
 
 
-def _means(values: np.ndarray, persons: np.ndarray, draws: int = 2000) -> np.ndarray:
-    """Means of resamples of whole persons; the two groups are drawn apart."""
-    _, person = np.unique(persons, return_inverse=True)
-    sums, counts = np.bincount(person, values), np.bincount(person)
-    rng = np.random.default_rng(SEED)
-    weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
-    return np.asarray((weights @ sums) / (weights @ counts))
+def losses(lost: np.ndarray, groups: dict[str, np.ndarray], persons: np.ndarray) -> dict[str, Any]:
+    """Mean loss of two groups of queries and the first's less the second's, with intervals over persons."""
+    columns = [column for mine in groups.values() for column in (np.where(mine, lost, 0.0), mine.astype(np.float64))]
+    sums = person_sums(np.stack(columns, 1), persons).sums
+
+    def means(rows: np.ndarray) -> np.ndarray:
+        first, second = (rows[:, at] / np.maximum(rows[:, at + 1], 1) for at in (0, 2))
+        return np.stack([first, second, first - second], 1)
+
+    ends = bootstrap_of_sums(sums, means, rng=np.random.default_rng(SEED))
+    values = means(sums.sum(0, keepdims=True))[0]
+    names = (*groups, " minus ".join(groups))
+    return {
+        name: {"difference": float(value), "ci95": pair.tolist()}
+        for name, value, pair in zip(names, values, ends, strict=True)
+    }
 
 
 def views(features: Features, keypoints: Path) -> dict[str, Any]:
@@ -149,23 +141,14 @@ def main() -> None:
     sizes = {split: sum(1 for _ in reid_set.crops(split)) for split in ("query", "gallery")}
     if sizes == COUNTS and not scored_before(weights):
         raise SystemExit(f"{options.model} was never scored on the official test split: run market1501.py first.")
-    with measuring.Cost() as cost:
-        if not (options.out / "dose.csv").exists():
-            dose(
-                Dose(
-                    dataset=str(options.data),
-                    out=options.out / "dose.csv",
-                    model=options.model,
-                    queries=options.queries,
-                )
-            )
-    dose_cost = cost.found
+    curves = options.out / "dose.csv"
+    if not curves.exists():
+        dose(Dose(dataset=str(options.data), out=curves, model=options.model, queries=options.queries))
     with measuring.Cost() as cost:
         diagnose(Diagnose(x=str(options.data), out=options.out, model=options.model))
     features = load_features(options.out / "features.npz")
     scores = score_features(features)
-    shares = numbers(options.out / "shares.csv")
-    unexplained = sum(row["loss"] for row in shares if row["cause"] == "unexplained")
+    causes = by_cause(options.out)
     images = numbers(options.out / "images.csv")
     model = load_model(options.model)
     found = {
@@ -175,13 +158,12 @@ def main() -> None:
         "mean_ap": scores.mean_ap,
         "rank1": float(scores.cmc[0]),
         "loss": 1 - scores.mean_ap,
-        "unexplained_share": unexplained / (1 - scores.mean_ap),
-        "by_cause": by_cause(options.out),
-        "dose": numbers(options.out / "dose.csv"),
+        "unexplained_share": causes["unexplained"]["loss"] / (1 - scores.mean_ap),
+        "by_cause": causes,
+        "dose": numbers(curves),
         "label_fixes": len(numbers(options.out / "label_fixes.csv")),
         "black_clothes": black_clothes(features, images, reid_set.root, model),
         "cost_of_diagnose": cost.found,
-        "cost_of_dose": dose_cost,
     }
     keypoints = options.data / "keypoints14.npz"
     if keypoints.exists():

@@ -24,10 +24,15 @@ COUNTS: Final = {"query": 3368, "gallery": 19732}
 SEED: Final = 0
 
 
-def refuse_twice(weights: str, reason: str | None) -> None:
-    """Stop when these weights (by their SHA-256) were scored before and nobody says why they are scored again."""
+def scored_before(weights: str) -> bool:
+    """Whether the log holds weights with this SHA-256."""
     lines = LOG.read_text().splitlines() if LOG.exists() else []
-    if any(json.loads(line)["weights_sha256"] == weights for line in lines) and not reason:
+    return any(json.loads(line)["weights_sha256"] == weights for line in lines)
+
+
+def refuse_twice(weights: str, reason: str | None) -> None:
+    """Stop when these weights were scored before and nobody says why they are scored again."""
+    if scored_before(weights) and not reason:
         sys.exit(f"These weights were scored before (see {LOG}). Give a reason with --again to score them again.")
 
 

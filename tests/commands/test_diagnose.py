@@ -18,11 +18,10 @@ from resight.diagnose import stages
 from resight.diagnose.causes import loss_by_query, split_loss
 from resight.diagnose.ledger import ledger_of
 from resight.diagnose.marks import cells_of
-from resight.diagnose.page_charts import harmful_doses
+from resight.diagnose.page_charts import dose_curves, harmful_doses
 from resight.diagnose.tables import write_table
 from resight.evaluate.ranking import score_features
 from resight.parsing import load_parser, save_parser
-from resight.report.diagnosis_facts import DoseCurve
 from resight.search.features import Features, load_features, save_features, side
 from toy_people import ToyCounts, write_market
 
@@ -135,16 +134,16 @@ def test_remedies_are_measured_on_the_spot_and_against_other_models(toy, tmp_pat
 def test_a_dose_counts_when_it_harms_for_sure_by_the_same_model_at_the_level_of_this_set(
     tmp_path, model, high, counted
 ):
-    levels = (0.0, 1.0, 2.0)
-    curve = DoseCurve(
-        "low_light", "low_light", "stops", levels, (0.0, -0.1, -0.2), (0, -0.2, -0.3), (0, high, high), 9, (0.8, 0.2, 0)
-    )
-    table = {"condition": ["low_light"] * 3, "level": list(levels), "model": [model] * 3}
-    write_table(tmp_path / "dose", table, parquet=False)
-    found = harmful_doses(tmp_path / "dose.csv", [curve], model="mine")
+    table = {"condition": ["low_light"] * 3, "setting": ["query"] * 3, "unit": ["stops"] * 3, "level": [0.0, 1.0, 2.0]}
+    table |= {"difference": [0.0, -0.1, -0.2], "low": [0.0, -0.2, -0.3], "high": [0, high, high], "d50": [9.0] * 3}
+    write_table(tmp_path / "dose", table | {"model": [model] * 3}, parquet=False)
+    [curve] = dose_curves(tmp_path / "dose.csv", None)
+    found = harmful_doses([replace(curve, real=(0.8, 0.2, 0))], model="mine")
     assert found == (frozenset({"low_light"}) if counted else frozenset())
-    elsewhere = replace(curve, real=(1.0, 0, 0))
-    assert not harmful_doses(tmp_path / "dose.csv", [elsewhere], model="mine")
+    assert not harmful_doses([replace(curve, real=(1.0, 0, 0))], model="mine")
+    write_table(tmp_path / "old", table, parquet=False)
+    [unsigned] = dose_curves(tmp_path / "old.csv", None)
+    assert not harmful_doses([replace(unsigned, real=(0.8, 0.2, 0))], model="mine")
 
 
 def test_a_parser_is_named_with_its_weights_so_that_old_measurements_are_not_taken_for_its_own(tmp_path):

@@ -71,6 +71,15 @@ def test_the_same_model_wins_nothing():
     assert [(gain.gain, gain.low, gain.high) for gain in found] == [(0.0, 0.0, 0.0)] * len(found)
 
 
+def test_a_cause_that_takes_no_loss_has_none_to_win():
+    one = planted(4, harm=(1.5, 0.0))
+    search = judged(one)
+    free = {cause for cause in one.marks.causes if cause not in search.split.by_cause()}
+    assert free
+    found = by_cause(gains_at_hand(search, seed=0, resamples=50), "rerank")
+    assert {found[cause].gain for cause in free} == {0.0}
+
+
 def test_reranking_wins_what_evaluating_its_distances_says():
     one = planted(5, harm=(1.0, 0.0))
     found = by_cause(gains_at_hand(judged(one), seed=0, resamples=50), "rerank")

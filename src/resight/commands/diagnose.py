@@ -31,7 +31,7 @@ from resight.evaluate.statistics import check_chance
 from resight.report.words import Language
 from resight.search.features import Features, load_features, save_features
 
-RULES: Final = "2"
+RULES: Final = "3"
 """Raised when a rule of attribution changes: tables of different rules are not comparable."""
 
 
@@ -105,7 +105,7 @@ def diagnose(config: Diagnose) -> int:
         rng=np.random.default_rng(config.seed),
         resamples=config.resamples,
         watch=lambda total: bar("oracles", total=total),
-        harmful_doses=harmful_doses(config.out / DOSE, curves, model=_named(config)),
+        harmful_doses=harmful_doses(curves, model=_named(config)),
         others={path.stem: load_features(path) for path in config.against},
     )
     written = tables.ledger_tables(ledger, ap)

@@ -102,7 +102,8 @@ def dose_curves(path: Path, conditions: Conditions | None) -> tuple[DoseCurve, .
             shares = tuple((np.bincount(nearest, minlength=len(levels)) / len(real)).tolist())
         half = float(some[0]["d50"] or "nan")
         label = name if setting == "query" else f"{name}, {setting}"
-        curves.append(DoseCurve(label, cause, some[0]["unit"], levels, **numbers, half=half, real=shares))
+        model = some[0].get("model", "")
+        curves.append(DoseCurve(label, cause, some[0]["unit"], levels, **numbers, half=half, real=shares, model=model))
     return tuple(curves)
 
 
@@ -118,11 +119,10 @@ def dose_look(cause: str, curves: Sequence[DoseCurve]) -> Look:
     return Look(curve.difference[at], curve.low[at], curve.high[at], note)
 
 
-def harmful_doses(path: Path, curves: Sequence[DoseCurve], *, model: str) -> frozenset[str]:
-    """Causes that harm for sure at this set's own level; none where the curves are another model's."""
-    if not curves or {row.get("model") for row in read_table(path)} != {model}:
-        return frozenset()
-    looks = {curve.cause: dose_look(curve.cause, curves) for curve in curves if sum(curve.real[1:]) > 0}
+def harmful_doses(curves: Sequence[DoseCurve], *, model: str) -> frozenset[str]:
+    """Causes that harm for sure at this set's own level, by curves of this model."""
+    mine = [curve for curve in curves if curve.model == model and sum(curve.real[1:]) > 0]
+    looks = {curve.cause: dose_look(curve.cause, mine) for curve in mine}
     return frozenset(cause for cause, look in looks.items() if look.high < 0)
 
 

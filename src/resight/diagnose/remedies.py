@@ -105,7 +105,8 @@ def _gains(remedy: str, judged: Judged, before: Cells, after: Cells, *, seed: in
         if cells is not judged.cells:
             split = split_loss(cells, rng=np.random.default_rng(seed), blamed=blamed)
         losses.append(loss_by_query(cells, split, queries=len(persons)))
-    names = [*judged.split.by_cause(), "unexplained"]
+    causes = (*judged.split.by_cause(), *(one.cause for one in before.factors))  # who takes no loss has none to win
+    names = [*dict.fromkeys(causes), "unexplained"]
     none = np.zeros(len(persons))
     won: Float[np.ndarray, "Q K"] = np.column_stack(
         [losses[0].get(name, none) - losses[1].get(name, none) for name in names]

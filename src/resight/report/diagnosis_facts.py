@@ -103,6 +103,8 @@ class DoseCurve:
     half: float
     real: tuple[float, ...] = ()
     """Share of the set's pictures nearest to each level; empty where they are measured in another unit."""
+    model: str = ""
+    """Whose curve it is; empty where the table does not say."""
 
 
 @dataclass(frozen=True, slots=True)
