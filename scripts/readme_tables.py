@@ -184,33 +184,82 @@ COMPONENTS: Final = (
     ("+ edge", "+ edge", "+ high resolution to + edge"),
 )
 
+CONTRASTED: Final = {
+    "baseline": "baseline",
+    "spatial-attention": "+ spatial attention",
+    "spreid": "SPReID",
+    "visible-parts": "visible parts",
+    "visible-parts-global": "visible parts, whole bodies compared alone",
+}
+Column = tuple[str, Callable[[Any], str]]
+
+
+def cells(file: str, *columns: Column) -> list[Cell]:
+    """Cells of one row whose numbers stand in one file: where each stands, and how it is written."""
+    return [Cell(file, key, write) for key, write in columns]
+
+
+def looks(key: str, *names: str) -> list[Column]:
+    """Columns of a number in signed points and of its interval, for each name."""
+    return [column for name in names for column in ((f"{name}.{key}", signed_points), (f"{name}.ci95", points_between))]
+
+
 ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
     # a text stands for itself: a number of somebody else's, said to be so
     "accuracy": [
         (
             says,
-            [
-                Cell(f"market1501-{name}.json", "mean_ap", percent),
-                Cell(f"market1501-{name}.json", "ci95.mean_ap", interval),
-                Cell(f"market1501-{name}.json", "cmc.0", percent),
-                Cell(f"market1501-{name}.json", "ci95.rank1", interval),
-                Cell(f"market1501-{name}.json", "mean_inp", percent),
-            ],
+            cells(
+                f"market1501-{name}.json",
+                *(("mean_ap", percent), ("ci95.mean_ap", interval)),
+                *(("cmc.0", percent), ("ci95.rank1", interval), ("mean_inp", percent)),
+            ),
         )
-        for name, says in (
-            ("one-pass", "`one-pass` (shipped, the default)"),
-            ("baseline-lite", "`baseline-lite` (shipped)"),
+        for says, name in (
+            ("`one-pass` (shipped, the default)", "one-pass"),
+            ("`baseline-lite` (shipped)", "baseline-lite"),
         )
+    ],
+    "contrasts": [
+        (
+            says,
+            cells(
+                f"leaderboard/validation-{name}-efficientnet-lite0-1.json",
+                *(
+                    column
+                    for place in ("clean", "occluded-40", "other-view")
+                    for column in ((f"scores.{place}.mean_ap", percent), (f"scores.{place}.ci95.mean_ap", interval))
+                ),
+            ),
+        )
+        for name, says in CONTRASTED.items()
+    ],
+    "market-causes": [
+        (
+            says,
+            cells(
+                DIAGNOSED,
+                *((f"by_cause.{cause}.queries", whole), (f"by_cause.{cause}.loss", points)),
+                (f"by_cause.{cause}.ci95", points_between),
+                *looks("difference", f"by_cause.{cause}.twins", f"by_cause.{cause}.oracle"),
+                (f"by_cause.{cause}.grade", str),
+            ),
+        )
+        for cause, says in CAUSES.items()
+    ],
+    "market-remedies": [
+        (says, cells(DIAGNOSED, *looks("gain", f"by_cause.{cause}.gains.rerank", f"by_cause.{cause}.gains.parts")))
+        for cause, says in (("all", "all (mAP)"), *CAUSES.items())
     ],
     "transfer": [
         (
             says,
             [
-                Cell(f"people_transfer_{row}_official.json", "mean_ap", percent),
-                Cell(f"people_transfer_{row}_official.json", "ci95.mean_ap", interval),
-                Cell(f"people_transfer_{row}_official.json", "cmc.0", percent),
-                Cell(f"people_transfer_{row}_validation.json", "mean_ap", percent),
-                Cell(f"people_transfer_{row}_validation.json", "cmc.0", percent),
+                *cells(
+                    f"people_transfer_{row}_official.json",
+                    *(("mean_ap", percent), ("ci95.mean_ap", interval), ("cmc.0", percent)),
+                ),
+                *cells(f"people_transfer_{row}_validation.json", ("mean_ap", percent), ("cmc.0", percent)),
             ],
         )
         for says, row in (
@@ -331,74 +380,14 @@ ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
 }
 
 
-def _cause_rows() -> list[tuple[str, tuple[Cell | str, ...]]]:
-    columns = (
-        ("queries", whole),
-        ("loss", points),
-        ("ci95", points_between),
-        ("twins.difference", signed_points),
-        ("twins.ci95", points_between),
-        ("oracle.difference", signed_points),
-        ("oracle.ci95", points_between),
-        ("grade", str),
-    )
-    return [
-        (name, tuple(Cell(DIAGNOSED, f"by_cause.{key}.{column}", write) for column, write in columns))
-        for key, name in CAUSES.items()
-    ]
-
-
-def _contrast_rows() -> list[tuple[str, tuple[Cell | str, ...]]]:
-    names = {
-        "baseline": "baseline",
-        "spatial-attention": "+ spatial attention",
-        "spreid": "SPReID",
-        "visible-parts": "visible parts",
-        "visible-parts-global": "visible parts, whole bodies compared alone",
-    }
-    columns = [
-        (f"scores.{place}.{key}", write)
-        for place in ("clean", "occluded-40", "other-view")
-        for key, write in (("mean_ap", percent), ("ci95.mean_ap", interval))
-    ]
-    return [
-        (
-            says,
-            tuple(
-                Cell(f"leaderboard/validation-{name}-efficientnet-lite0-1.json", column, write)
-                for column, write in columns
-            ),
-        )
-        for name, says in names.items()
-    ]
-
-
-def _remedy_rows() -> list[tuple[str, tuple[Cell | str, ...]]]:
-    names = {"all": "all (mAP)", **CAUSES}
-    columns = [
-        (f"gains.{remedy}.{key}", write)
-        for remedy in ("rerank", "parts")
-        for key, write in (("gain", signed_points), ("ci95", points_between))
-    ]
-    return [
-        (name, tuple(Cell(DIAGNOSED, f"by_cause.{key}.{column}", write) for column, write in columns))
-        for key, name in names.items()
-    ]
-
-
-def _rows(name: str) -> Sequence[tuple[str, Sequence[Cell | str]]]:
-    made = {"market-causes": _cause_rows, "market-remedies": _remedy_rows, "contrasts": _contrast_rows}
-    return made[name]() if name in made else ROWS[name]
-
-
 def fill(text: str, results: Path, *, page: str = "README.md") -> str:
     """Return a page with each of its tables between their markers written anew."""
     for name in PAGES[page]:
         head = HEADS[name]
         lines = [head, ["---"] * len(head)]
         lines += [
-            [label, *(cell if isinstance(cell, str) else _look_up(results, cell) for cell in cells)]
-            for label, cells in _rows(name)
+            [label, *(cell if isinstance(cell, str) else _look_up(results, cell) for cell in row)]
+            for label, row in ROWS[name]
         ]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         marked = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)

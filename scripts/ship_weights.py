@@ -179,7 +179,8 @@ def facts_of(run: Path) -> dict[str, Any]:
     settings = tomllib.loads((run / "config.toml").read_text())
     told = {key: settings[key] for key in ("steps", "learning-rate", "stages") if key in settings}
     begun = [settings.get(key, "") for key in ("backbone-weights", "parser-weights")]
-    told["started_from"] = [one for one in begun if one and (WEIGHTS / one / "model.safetensors").exists()]
+    shipped = {path.parent.name for path in WEIGHTS.glob("*/model.safetensors")}  # a run's folder has no name to tell
+    told["started_from"] = [one for one in begun if one in shipped]
     return json.loads((run / "run.json").read_text()) | told
 
 
