@@ -31,6 +31,7 @@ from resight.data.label_sets import LIP20
 from resight.errors import BadWeights, MissingExtra
 from resight.model import Model
 from resight.nn.embeddings import Embeddings
+from resight.nn.parsing import Parsing
 from resight.parsing import FACTS, ParserModel, weights_print
 
 BATCHES: Final = (1, 2, 17)
@@ -45,20 +46,12 @@ Shown = Callable[[int], tuple[Tensor, ...]]
 
 
 class _Parses(nn.Module):
-    def __init__(self, network: nn.Module, *, lite: bool) -> None:
+    def __init__(self, network: nn.Module, *, names: tuple[str, ...]) -> None:
         super().__init__()
-        self.network, self.lite = network, lite
-        told = ("sure", "second", "seen_from", "hidden") if lite else ()
-        says_hidden = any(name.startswith("head.hides.") for name in network.state_dict())
-        self.names = ("probabilities", *told[: None if says_hidden else 3])
+        self.network, self.names = network, names
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        found = self.network(normalise(pictures))
-        probabilities = found.logits.softmax(1)
-        if not self.lite:
-            return (probabilities,)
-        hidden = () if found.hidden is None else (found.hidden.sigmoid(),)
-        return (probabilities, found.sure, found.second.sigmoid(), found.view, *hidden)
+        return tuple(parsed(self.network(normalise(pictures))).values())
 
 
 class _Embeds(nn.Module):
@@ -71,6 +64,18 @@ class _Embeds(nn.Module):
     def forward(self, pictures: Tensor, maps: Tensor | None = None) -> tuple[Tensor, ...]:
         images = normalise(pictures)
         return tuple(said(self.network(images) if maps is None else self.network(images, maps)).values())
+
+
+def parsed(found: Parsing) -> dict[str, Tensor]:
+    """What a parser says of a batch, by the names of an ONNX file's outputs."""
+    outputs = {
+        "probabilities": found.logits.softmax(1),
+        "sure": found.sure,
+        "second": None if found.second is None else found.second.sigmoid(),
+        "seen_from": found.view,
+        "hidden": None if found.hidden is None else found.hidden.sigmoid(),
+    }
+    return {name: value for name, value in outputs.items() if value is not None}
 
 
 def said(found: Embeddings) -> dict[str, Tensor]:
@@ -89,12 +94,15 @@ def export_parser(model: ParserModel, path: Path) -> dict[str, float]:
 
     Raises MissingExtra without the packages, BadWeights, writing nothing, when the answers differ.
     """
-    wrapped = _Parses(model.network.cpu().float(), lite=model.settings.parser == "lite").eval()
+    network = model.network.cpu().float().eval()
+    with torch.no_grad():
+        names = tuple(parsed(network(normalise(_pictures(2, model.size)))))
     facts = {
         FACTS: json.dumps(asdict(model.settings)),
         "weights": weights_print(model),
         "classes": json.dumps(list(model.labels.classes)),
     }
+    wrapped = _Parses(network, names=names).eval()
     return _export(wrapped, path, lambda count: (_pictures(count, model.size),), ("pictures",), facts)
 
 
