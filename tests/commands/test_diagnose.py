@@ -126,6 +126,9 @@ def test_remedies_are_measured_on_the_spot_and_against_other_models(toy, tmp_pat
     save_features(tmp_path / "fewer.npz", replace(mine, query=mine.query.take(slice(1, None))))
     assert main([*words, "--out", str(tmp_path / "out"), "--against", str(tmp_path / "fewer.npz")]) == 2
     assert "fewer: its query pictures are not those" in capsys.readouterr().err
+    (tmp_path / "bad.npz").write_bytes(b"x")
+    assert main(["diagnose", "nowhere", "--against", str(tmp_path / "bad.npz")]) == 2
+    assert "bad.npz cannot be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def diagnose(config: Diagnose) -> int:
     if config.x is None:
         raise BadRecipe("`resight diagnose` needs a data set, the word `sample` or a features file; or --compare A B.")
     thresholds = read_thresholds(config.thresholds)
+    others = {path.stem: load_features(path) for path in config.against}  # before minutes of embedding
     features, folders = _features(config)
     ap = score_features(features, protocol=config.protocol).ap
     ledger = ledger_of(features, protocol=config.protocol)
@@ -106,7 +107,7 @@ def diagnose(config: Diagnose) -> int:
         resamples=config.resamples,
         watch=lambda total: bar("oracles", total=total),
         harmful_doses=harmful_doses(curves, model=_named(config)),
-        others={path.stem: load_features(path) for path in config.against},
+        others=others,
     )
     written = tables.ledger_tables(ledger, ap)
     written |= tables.cause_tables(found.split, found.verdicts, found.steps, found.regression)
