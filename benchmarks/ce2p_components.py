@@ -30,7 +30,9 @@ PICTURES = 300
 """Held-back ones that a row is scored on."""
 
 
-def train_row(kind: str, seed: int, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def train_row(
+    kind: str, seed: int, state: Path, options: argparse.Namespace
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Train one row from scratch and score it; facts, and sums by picture."""
     import torch
 
@@ -46,7 +48,7 @@ def train_row(kind: str, seed: int, options: argparse.Namespace) -> tuple[dict[s
     )
     data = parser_training.parsing_data(options.people, recipe)
     network = CE2P(classes=7, backbone="resnet18", deep_stem=False, **ROWS[kind])
-    facts: dict[str, Any] = parser_training.train(network, recipe, data)
+    facts: dict[str, Any] = parser_training.train(network, recipe, data, state=state)
     settings = ParserSettings(parser="ce2p", labels="parts7", height=96, width=48, backbone="resnet18")
     model = ParserModel(network.eval(), settings, torch.device("cpu"))
     sums = parser_training.people_scorer(options.people, PICTURES)(model)
@@ -104,7 +106,7 @@ def main() -> None:
             name = parser_training.slug("components", kind, seed, options.steps, options.batch, f"{options.rate:g}")
             print(f"{kind}, seed {seed}", flush=True)
             held[kind, seed] = parser_training.kept_row(
-                options.work / f"{name}.npz", lambda kind=kind, seed=seed: train_row(kind, seed, options)
+                options.work / f"{name}.npz", lambda state, kind=kind, seed=seed: train_row(kind, seed, state, options)
             )
             measuring.write_any("ce2p_components", summary(held, options))
 

@@ -88,7 +88,7 @@ def cost(name: str, *, seconds: float) -> dict[str, float]:
     }
 
 
-def train_row(name: str, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def train_row(name: str, state: Path, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Train one row from scratch and score it; facts, and sums by picture and set."""
     import torch
 
@@ -104,7 +104,9 @@ def train_row(name: str, options: argparse.Namespace) -> tuple[dict[str, Any], d
         warmup=20,
     )
     network = build(row, options.size)
-    facts: dict[str, Any] = parser_training.train(network, recipe, parser_training.parsing_data(options.people, recipe))
+    facts: dict[str, Any] = parser_training.train(
+        network, recipe, parser_training.parsing_data(options.people, recipe), state=state
+    )
     settings = ParserSettings(parser=row.parser, labels="lip20", height=high, width=wide, backbone=row.backbone)
     model = ParserModel(network.eval(), settings, torch.device("cpu"))
     sums = {"people": parser_training.people_scorer(options.people, PICTURES)(model)}
@@ -188,7 +190,7 @@ def main() -> None:
         path = options.work / f"{parser_training.slug('survey', name, *budget)}.npz"
         if name in options.rows or path.exists():
             print(name, flush=True)
-            held[name] = parser_training.kept_row(path, lambda name=name: train_row(name, options))
+            held[name] = parser_training.kept_row(path, lambda state, name=name: train_row(name, state, options))
             measuring.write_any("parser_survey", summary(held, options))
 
 

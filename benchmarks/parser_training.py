@@ -31,8 +31,14 @@ def parsing_data(people: Path, recipe: Any) -> Any:
     return load_parsing_set([source], table_for([source.source], find_labels(recipe.labels)), recipe)
 
 
-def train(network: Any, recipe: Any, data: Any) -> dict[str, float]:
-    """Train a network from where it is by its paper's losses and AdamW; returns what it took."""
+SAVE_EVERY = 50
+
+
+def train(network: Any, recipe: Any, data: Any, *, state: Path) -> dict[str, float]:
+    """Train a network by its paper's losses and AdamW; returns what it took.
+
+    Long rows of large networks are trained in several sittings: `state` keeps where one stands, and goes at the end.
+    """
     import torch
 
     from resight.train.loop import poly, training_steps
@@ -40,15 +46,25 @@ def train(network: Any, recipe: Any, data: Any) -> dict[str, float]:
 
     device = next(network.parameters()).device
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    before: dict[str, Any] = {"step": 0, "wall": 0.0, "cpu": 0.0, "right": []}
+    if state.exists():
+        before = torch.load(state, weights_only=True)
+        network.load_state_dict(before["network"])
+        optimizer.load_state_dict(before["optimizer"])
+        torch.set_rng_state(before["chance"])
+        print(f"going on after step {before['step']}", flush=True)
+    first = before["step"] + 1
     steps = training_steps(
         network.train(),
         optimizer,
-        data.batches(recipe, range(1, recipe.steps + 1), process=0, processes=1, device=device),
+        data.batches(recipe, range(first, recipe.steps + 1), process=0, processes=1, device=device),
         build_objective(recipe, data, device),
         rate=lambda step: recipe.learning_rate * poly(step, steps=recipe.steps, warmup=recipe.warmup, power=0.9),
         accuracy=partial(pixels_named, sets=data.set_rows(device)),
+        first=first,
     )
-    wall, cpu, right = time.monotonic(), time.process_time(), []
+    wall, cpu = time.monotonic() - before["wall"], time.process_time() - before["cpu"]
+    right: list[float] = before["right"]
     for step in steps:
         right.append(step.accuracy)
         if not np.isfinite(list(step.losses.values())).all():
@@ -56,6 +72,13 @@ def train(network: Any, recipe: Any, data: Any) -> dict[str, float]:
         if step.number in (5, 50) or step.number % 200 == 0:
             each = (time.process_time() - cpu) / step.number
             print(f"step {step.number}: right {np.mean(right[-50:]):.3f}, {each:.2f} CPU s a step", flush=True)
+        if step.number % SAVE_EVERY == 0:
+            now = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step.number}
+            now |= {"chance": torch.get_rng_state(), "right": right[-50:]}
+            now |= {"wall": time.monotonic() - wall, "cpu": time.process_time() - cpu}
+            torch.save(now, state.with_suffix(".new"))
+            state.with_suffix(".new").replace(state)
+    state.unlink(missing_ok=True)
     return {
         "training_seconds": round(time.monotonic() - wall, 1),
         "training_cpu_seconds": round(time.process_time() - cpu, 1),
@@ -136,10 +159,13 @@ def interval(values: np.ndarray) -> list[float]:
     return [float(low), float(high)]
 
 
-def kept_row(path: Path, make: Callable[[], tuple[dict[str, Any], dict[str, np.ndarray]]]) -> dict[str, Any]:
-    """A row's facts and, under `sums`, its sums by set; made and kept when the file is not there yet."""
+def kept_row(path: Path, make: Callable[[Path], tuple[dict[str, Any], dict[str, np.ndarray]]]) -> dict[str, Any]:
+    """A row's facts and, under `sums`, its sums by set; made and kept when the file is not there yet.
+
+    `make` gets the place where an unfinished training is kept.
+    """
     if not path.exists():
-        facts, sums = make()
+        facts, sums = make(path.with_suffix(".state"))
         partial_file = path.with_name(f"{path.stem}.partial.npz")
         np.savez_compressed(partial_file, facts=np.array(json.dumps(facts)), **sums)
         partial_file.replace(path)
