@@ -30,11 +30,12 @@ def test_a_file_takes_grey_levels_of_any_batch_and_says_what_was_checked(tmp_pat
     assert json.loads(facts["resight-parser"])["height"] == 64
     session = onnxruntime.InferenceSession(path)
     pictures = np.random.default_rng(5).integers(0, 256, (5, 64, 32, 3), dtype=np.uint8)
-    probabilities, sure, _, view, hidden = session.run(None, {"pictures": pictures})
+    probabilities, sure, _, view, hidden, company = session.run(None, {"pictures": pictures})
     for number, one in enumerate(model.parse(list(pictures))):
         assert np.allclose(probabilities[number], one.probabilities, atol=1e-4)
         assert sure[number] == pytest.approx(one.sure, abs=1e-4)
         assert hidden[number] == pytest.approx(one.hidden, abs=1e-4)
+        assert company[number] == pytest.approx(one.company, abs=1e-4)
         assert np.degrees(np.arctan2(view[number, 1], view[number, 0])) == pytest.approx(one.view_degrees, abs=0.5)
 
 

@@ -2,9 +2,9 @@
 
 The file takes grey levels as they are (`pictures`, B H W 3 uint8 at the model's size), so that nothing about
 normalisation has to be known. A parser gives `probabilities` B K h w, and where it says them `sure` B, `second`
-B 1 h w (probability of a pixel being another person's), `seen_from` B 2 (`Parsing.view`) and `hidden` B (probability
-that something hides a part); an embedder `features` B D, and where it says them `parts` B P F, `visible` B P and what a
-parser gives. The metadata hold the settings and what the check found.
+B 1 h w (probability of a pixel being another person's), `seen_from` B 2 (`Parsing.view`), `hidden` B (probability that
+something hides a part) and `company` B (that a part of another person shows); an embedder `features` B D, and where it
+says them `parts` B P F, `visible` B P and what a parser gives. The metadata hold the settings and what the check found.
 Needs the extra `onnx`. Proof: tests/test_export.py.
 """
 
@@ -74,6 +74,7 @@ def parsed(found: Parsing) -> dict[str, Tensor]:
         "second": None if found.second is None else found.second.sigmoid(),
         "seen_from": found.view,
         "hidden": None if found.hidden is None else found.hidden.sigmoid(),
+        "company": None if found.company is None else found.company.sigmoid(),
     }
     return {name: value for name, value in outputs.items() if value is not None}
 

@@ -30,6 +30,7 @@ from resight.data.labels import LabelSet, find_labels
 from resight.data.regrouping import Regrouping, regroup_probabilities
 from resight.errors import BadWeights, UnknownName
 from resight.nn.answers import Answer, largest, mean_answer
+from resight.parsers.lite import TELLS
 
 PARSERS: Final[dict[str, str]] = {  # name -> module:class, imported when asked for
     "lite": "resight.parsers.lite:ParserLite",  # own design, at most 3 M parameters
@@ -76,6 +77,8 @@ class Parsed:
     """0 seen from the front, 90 looking to the picture's right, -90 to its left, 180 from behind; NaN unknown."""
     hidden: float
     """How surely something in front hides a part of the person, 0..1; NaN where the parser does not say."""
+    company: float
+    """How surely a part of another person shows, 0..1; NaN where the parser does not say."""
 
 
 def build_parser(name: str, *, classes: int, backbone: str = "") -> nn.Module:
@@ -156,7 +159,7 @@ class ParserModel:
                 maps[row] = found
         each = probabilities.float().cpu().numpy()
         degrees = torch.rad2deg(torch.atan2(answer.view[:, 1], answer.view[:, 0]))
-        numbers = torch.stack([answer.sure, answer.second_share, degrees, answer.hidden], 1).tolist()
+        numbers = torch.stack([answer.sure, answer.second_share, degrees, answer.hidden, answer.company], 1).tolist()
         return [Parsed(labels, found, *told) for labels, found, told in zip(maps, each, numbers, strict=True)]
 
     @torch.inference_mode()
@@ -164,7 +167,8 @@ class ParserModel:
         images = normalise(torch.from_numpy(pictures).to(self.device)).contiguous(memory_format=torch.channels_last)
         found = self.network(images)
         probabilities = found.logits.float().softmax(1)
-        sure, second, view, hidden = found.sure, found.second, found.view, found.hidden
+        sure, second, view = found.sure, found.second, found.view
+        hidden, company = found.hidden, found.company
         if flip:
             mirrored = self.network(images.flip(3))
             swap = torch.from_numpy(self.labels.swap().astype(np.int64)).to(self.device)
@@ -173,6 +177,7 @@ class ParserModel:
             second = None if second is None else (second + mirrored.second.flip(3)) / 2
             view = None if view is None else (view + mirrored.view * mirrored.view.new_tensor([1, -1])) / 2
             hidden = None if hidden is None else (hidden + mirrored.hidden) / 2
+            company = None if company is None else (company + mirrored.company) / 2
         unknown = torch.full((len(pictures),), torch.nan)
         return Answer(
             probabilities,
@@ -180,6 +185,7 @@ class ParserModel:
             unknown if second is None else second.float().sigmoid().mean((1, 2, 3)).cpu(),
             torch.stack([unknown, unknown], 1) if view is None else view.float().cpu(),
             unknown if hidden is None else hidden.float().sigmoid().cpu(),
+            unknown if company is None else company.float().sigmoid().cpu(),
         )
 
 
@@ -264,8 +270,9 @@ def parser_from_state(
     """Build a network and give it the weights of `state`; half precision is widened."""
     classes = len(find_labels(settings.labels).classes)
     network = build_parser(settings.parser, classes=classes, backbone=settings.backbone)
-    if settings.parser == "lite" and not any(name.startswith("head.hides.") for name in state):
-        network.get_submodule("head").hides = None  # type: ignore[assignment]  # of before it could say so
+    for told in TELLS if settings.parser == "lite" else ():  # networks of before could not tell
+        if not any(name.startswith(f"head.{told}.") for name in state):
+            setattr(network.get_submodule("head"), told, None)
     network.load_state_dict({name: v.float() if v.is_floating_point() else v for name, v in state.items()})
     network.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ParserModel(network, settings, torch.device(device))

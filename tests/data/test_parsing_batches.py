@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from resight.data.augment import normalise
-from resight.data.parsing_batches import Canvases, LabelRows, Spoiling, changed
+from resight.data.parsing_batches import Canvases, LabelRows, Spoiling, changed, seen_company, still_hidden
 
 ROWS = LabelRows(person=np.array([False, True, True]), mirrored=np.array([0, 2, 1], np.uint8))
 SIZE = (32, 16)
@@ -30,7 +30,8 @@ def canvases(count: int = 4) -> Canvases:
     pictures = (labels[..., None] * torch.tensor([100, 0, 0], dtype=torch.uint8)).contiguous()
     whole = torch.ones(count, dtype=torch.bool)
     views, hidden = torch.tensor([[0.6, 0.8]]).repeat(count, 1), torch.full((count,), 0.2)
-    return Canvases(pictures, labels, torch.zeros_like(labels), whole, views, hidden)
+    company = torch.full((count,), torch.nan)
+    return Canvases(pictures, labels, torch.zeros_like(labels), whole, views, hidden, company)
 
 
 def change(given: Canvases, how: Spoiling, *, seed: int = 0, scale=(1.0, 1.0), shift: float = 0.0, mirror: float = 0.0):
@@ -91,6 +92,26 @@ def test_what_pastes_and_blocks_hide_comes_on_top_of_what_was_hidden() -> None:
     assert torch.allclose(found.hidden, 1 - 0.8 * left, atol=1e-6)
     sparse = replace(given, whole=given.whole & False)
     assert bool(change(sparse, quiet(erase=1.0), seed=1).hidden.isnan().all())
+
+
+def test_much_that_is_hidden_is_known_from_either_side_alone() -> None:
+    nan = torch.nan
+    before, left = torch.tensor([nan, nan, 0.5, 0.0, nan, 0.1]), torch.tensor([0.7, 0.9, nan, nan, nan, 0.5])
+    expected = torch.tensor([0.3, nan, 0.5, nan, nan, 0.55])
+    assert torch.allclose(still_hidden(before, left), expected, equal_nan=True)
+
+
+def test_company_is_what_the_pixels_show_or_an_eye_saw() -> None:
+    others = torch.zeros(7, 20, 10, dtype=torch.uint8)
+    others[1, 0, :2] = 1  # a hand
+    others[2], others[3] = 255, 255
+    others[4, :, 6:] = 255
+    others[5, 0, :2], others[6] = 1, 255
+    by_eye = torch.tensor([torch.nan, torch.nan, torch.nan, 1.0, torch.nan, 0.0, 0.0])
+    expected = torch.tensor([0.0, 1.0, torch.nan, 1.0, 0.0, 1.0, 0.0])
+    assert torch.equal(seen_company(others, by_eye).nan_to_num(-1), expected.nan_to_num(-1))
+    pasted = change(replace(canvases(32), company=torch.zeros(32)), quiet(second=1.0), seed=1)
+    assert torch.equal(pasted.company == 1, (pasted.others == 1).any(2).any(1))
 
 
 def test_an_erased_block_is_background() -> None:

@@ -16,7 +16,7 @@ import small_parsing_sets as small
 from resight.data.market_joints import train_keypoints
 from resight.data.parsing_layouts import ParsingPicture
 from resight.data.parsing_sets import LAYOUTS, find_parsing_set, picture_list, refuse_test_picture
-from resight.errors import BadRecipe, DatasetNotFound, UnknownName
+from resight.errors import BadLabels, BadRecipe, DatasetNotFound, UnknownName
 
 OPENED: list[str] = []
 """Every file and folder that is opened while `watched` is on."""
@@ -144,7 +144,22 @@ def test_outlines_of_an_earlier_parser_stand_beside_the_joints(tmp_path: Path) -
         (tmp_path / "outlines" / f"{picture.stem}.png").write_bytes(b"")
     found = next(find_parsing_set(tmp_path).pictures("train"))
     assert found.persons == tmp_path / "outlines" / f"{found.picture.stem}.png"
-    assert found.hidden == 0
+    assert np.isnan(found.hidden)
+    assert np.isnan(found.company)
+
+
+def test_labels_by_eye_stand_beside_the_pictures_they_name(tmp_path: Path) -> None:
+    small.market_keypoints(tmp_path)
+    names = [one.picture.name for one in find_parsing_set(tmp_path).pictures("train")]
+    rows = [f"bounding_box_train/{names[0]},yes,no,no", f"bounding_box_train/{names[1]},no,yes,no"]
+    rows.append(f"bounding_box_train/{names[2]},unsure,unsure,no")
+    (tmp_path / "labels.csv").write_text("\n".join(["file,multi_person,occlusion,truncation", *rows]), "utf-8")
+    listed = picture_list(find_parsing_set(tmp_path).pictures("train"), half="train")
+    assert [(listed[row].company, listed[row].hidden) for row in (0, 1)] == [(1.0, 0.0), (0.0, 0.5)]
+    assert np.isnan([listed[2].company, listed[2].hidden]).all()
+    (tmp_path / "labels.csv").write_text("file,occlusion\na.jpg,yes", "utf-8")
+    with pytest.raises(BadLabels, match=r"labels\.csv has no column 'multi_person'"):
+        next(find_parsing_set(tmp_path).pictures("train"))
 
 
 def test_reading_sets_opens_no_query_and_no_gallery_path(tmp_path: Path, watched: list[str]) -> None:

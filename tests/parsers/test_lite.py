@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from resight.nn.backbones import EfficientNetLite
 from resight.nn.parsing import Parsing
-from resight.parsers.lite import FromView, LiteBackbone, ParserLite, with_places
+from resight.parsers.lite import Company, FromView, LiteBackbone, ParserLite, with_places
 from resight.parsers.lite_losses import borders, foreground_iou, lite_objective, thinned
 from resight.parsing import ParserSettings, parser_from_state
 
@@ -26,6 +26,7 @@ WEIGHTS: dict[str, Any] = dict(
     second_weight=1.0,
     sure_weight=1.0,
     edge_weight=0.5,
+    company_weight=1.0,
     side_weight=1.0,
     view_weight=1.0,
     hidden_weight=1.0,
@@ -111,7 +112,7 @@ def test_the_losses_fall_when_the_answer_is_right_and_ignored_pixels_cost_nothin
 
     def losses(logits: torch.Tensor, ids: torch.Tensor) -> dict[str, torch.Tensor]:
         found = Parsing(logits=logits, second=torch.full((2, 1, 32, 16), -20.0), sure=torch.full((2,), 0.5))
-        return lite_objective(found, ids, others, torch.full((2, 2), torch.nan), UNKNOWN, **WEIGHTS)
+        return lite_objective(found, ids, others, torch.full((2, 2), torch.nan), UNKNOWN, UNKNOWN, **WEIGHTS)
 
     assert losses(right, ids)["parts"] < 1e-3 < losses(-right, ids)["parts"]
     assert losses(right, ids)["second"] < 1e-6
@@ -123,7 +124,7 @@ def test_the_side_is_asked_once_more_where_the_truth_has_one_and_nowhere_else() 
     ids = ids[..., :5]  # an odd side: no pixel is thinned out
     logits = torch.randn(1, 3, 2, 5, generator=torch.Generator().manual_seed(0))
     found = lite_objective(
-        Parsing(logits=logits), ids, torch.zeros_like(ids), torch.zeros(1, 2), UNKNOWN[:1], **WEIGHTS
+        Parsing(logits=logits), ids, torch.zeros_like(ids), torch.zeros(1, 2), UNKNOWN[:1], UNKNOWN[:1], **WEIGHTS
     )
     p = logits.softmax(1)[0]
     expected = []
@@ -138,6 +139,7 @@ def test_the_side_is_asked_once_more_where_the_truth_has_one_and_nowhere_else() 
         torch.zeros_like(ids),
         torch.zeros(1, 2),
         UNKNOWN[:1],
+        UNKNOWN[:1],
         **WEIGHTS,
     )
     assert plain["sides"] == 0
@@ -147,7 +149,7 @@ def test_the_view_is_learned_where_it_is_known(network: ParserLite) -> None:
     ids = torch.zeros(2, 16, 16, dtype=torch.uint8)
     views = torch.tensor([[0.5, torch.nan], [torch.nan, torch.nan]])
     said = Parsing(logits=torch.zeros(2, 3, 16, 16), view=torch.tensor([[0.0, 9.0], [9.0, 9.0]]))
-    assert lite_objective(said, ids, ids, views, UNKNOWN, **WEIGHTS)["view"] == pytest.approx(0.25)
+    assert lite_objective(said, ids, ids, views, UNKNOWN, UNKNOWN, **WEIGHTS)["view"] == pytest.approx(0.25)
 
 
 def test_what_is_hidden_is_learned_where_it_is_known() -> None:
@@ -156,19 +158,44 @@ def test_what_is_hidden_is_learned_where_it_is_known() -> None:
     expected = {0.3: math.log1p(math.exp(-0.4)), 0.01: math.log1p(math.exp(0.4)), 0.1: 0.0}
     for share, loss in expected.items():
         hidden = torch.tensor([share, torch.nan])
-        found = lite_objective(said, ids, ids, torch.zeros(2, 2), hidden, **WEIGHTS)["hidden"]
+        found = lite_objective(said, ids, ids, torch.zeros(2, 2), hidden, UNKNOWN, **WEIGHTS)["hidden"]
         assert found == pytest.approx(loss)
 
 
-def test_a_parser_of_before_it_could_say_what_is_hidden_still_parses(network: ParserLite) -> None:
-    state = {name: value for name, value in network.state_dict().items() if not name.startswith("head.hides.")}
+def test_company_is_learned_where_it_is_known() -> None:
+    ids = torch.zeros(3, 16, 16, dtype=torch.uint8)
+    said = Parsing(logits=torch.zeros(3, 3, 16, 16), company=torch.tensor([0.4, 0.4, 9.0]))
+    company, unknown = torch.tensor([1.0, 0.0, torch.nan]), torch.full((3,), torch.nan)
+    found = lite_objective(said, ids, ids, torch.zeros(3, 2), unknown, company, **WEIGHTS)["company"]
+    assert found == pytest.approx((math.log1p(math.exp(-0.4)) + math.log1p(math.exp(0.4))) / 2)
+
+
+def test_company_is_told_by_the_place_that_shows_it_and_not_by_the_size_of_the_crop() -> None:
+    torch.manual_seed(0)
+    company = Company(8).eval()
+    company.look = torch.nn.Identity()
+    company.answer = torch.nn.Conv2d(10, 1, 1, bias=False)
+    company.answer.weight.data = torch.eye(1, 10)[..., None, None]
+    company.requires_grad_(False)
+    small, large = torch.full((1, 8, 8, 4), -9.0), torch.full((1, 8, 16, 8), -9.0)
+    assert float(company(small)) == pytest.approx(-9)
+    small[..., 3, 0] = large[..., 7, 0] = 9.0  # one place sees somebody
+    assert float(company(small)) == pytest.approx(9, abs=1e-3)
+    assert float(company(large)) == pytest.approx(9, abs=1e-3)
+
+
+def test_a_parser_of_before_it_could_tell_still_parses(network: ParserLite) -> None:
+    told = ("head.hides.", "head.company.")
+    state = {name: value for name, value in network.state_dict().items() if not name.startswith(told)}
     settings = ParserSettings(parser="lite", labels="lip20", height=32, width=16)
     old, new = (parser_from_state(one, settings) for one in (state, network.state_dict()))
     picture = np.full((32, 16, 3), 90, np.uint8)
     [before], [after] = old.parse([picture]), new.parse([picture])
     assert np.array_equal(before.labels, after.labels)
     assert math.isnan(before.hidden)
+    assert math.isnan(before.company)
     assert 0 <= after.hidden <= 1
+    assert 0 <= after.company <= 1
 
 
 def test_the_view_can_turn_every_answer(network: ParserLite) -> None:

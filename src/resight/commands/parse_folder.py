@@ -116,7 +116,7 @@ class ParsingJob:
             return {row[0]: _line(row) for row in rows if row[0] in known and map_path(self.out, Path(row[0])).exists()}
 
     def _columns(self) -> list[str]:
-        return ["file", "sure", "second_share", "hidden", "view_degrees", *self.labels.classes]
+        return ["file", "sure", "second_share", "hidden", "company", "view_degrees", *self.labels.classes]
 
     def run(self, told: Callable[..., None]) -> Iterator[str]:
         """Parse what is not done yet; yields one sentence for each file that cannot be read."""
@@ -186,7 +186,8 @@ class ParsingJob:
                 picture.save(partial, "JPEG", quality=88)
         shares = np.bincount(found.labels.ravel(), minlength=len(self.labels.classes)) / found.labels.size
         numbers = [
-            "" if np.isnan(number) else f"{number:.4f}" for number in (found.sure, found.second_share, found.hidden)
+            "" if np.isnan(number) else f"{number:.4f}"
+            for number in (found.sure, found.second_share, found.hidden, found.company)
         ]
         numbers.append("" if np.isnan(found.view_degrees) else f"{found.view_degrees:.0f}")
         return [one.file.as_posix(), *numbers, *(f"{share:.4f}" for share in shares)]

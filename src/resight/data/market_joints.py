@@ -1,10 +1,12 @@
-"""Market-1501's training pictures with machine-made joints, and with outlines where an earlier parser drew them.
+"""Market-1501's training pictures with machine-made joints, outlines by an earlier parser and labels by eye.
 
-Joints: 14 a person, https://github.com/layumi/market1501_body_point. Proof: tests/data/test_parsing_sets.py.
+Joints: 14 a person, https://github.com/layumi/market1501_body_point. Outlines and labels are there or not.
+Proof: tests/data/test_parsing_sets.py.
 """
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +17,14 @@ from jaxtyping import Float32
 
 from resight.data.parsing_layouts import Half, ParsingPicture, all_there
 from resight.data.reid_layouts import MARKET_NAME, match_name
-from resight.errors import DatasetNotFound
+from resight.errors import BadLabels, DatasetNotFound
 
 KEYPOINTS_FILE: Final = "keypoints14.npz"
 OUTLINES: Final = "outlines"
+LABELS_FILE: Final = "labels.csv"
+"""As `resight label` writes it: `file`, `multi_person`, `occlusion` by yes, no, unsure."""
+MUCH: Final = 0.5
+"""Share that counts as hidden where an eye says `yes`."""
 VALIDATION_PERSONS: Final = 100
 """Highest-numbered training persons of Market-1501, on which choices are made."""
 SHOULDERS: Final = 0.8
@@ -29,6 +35,7 @@ def market_keypoints(root: Path, half: Half, source: str) -> Iterator[ParsingPic
     """Yield Market-1501's training pictures with their 14 machine-made joints; the 100 highest persons are `val`.
 
     Maps of an earlier parser in `outlines/` (`resight parse bounding_box_train --out outlines`) stand in `persons`.
+    What `labels.csv` says of somebody else and of what hides a part stands in `company` and `hidden`.
     """
     names, points = train_keypoints(root / KEYPOINTS_FILE)
     folder = root / "bounding_box_train"
@@ -41,14 +48,36 @@ def market_keypoints(root: Path, half: Half, source: str) -> Iterator[ParsingPic
     outlines = root / OUTLINES
     if outlines.is_dir():
         all_there(outlines, [Path(name).with_suffix(".png").name for name in names])
+    answers = by_eye(root / LABELS_FILE)
     for row in sorted(range(len(names)), key=names.__getitem__):
         if (persons[row] < first) == (half == "train"):
             view = facing(points[row]), math.nan
             outline = outlines / Path(names[row]).with_suffix(".png") if outlines.is_dir() else None
-            hidden = math.nan if outline is None else 0.0  # of most; what is pasted in front comes on top
+            company, occlusion = answers.get(f"{folder.name}/{names[row]}", (math.nan, math.nan))
             yield ParsingPicture(
-                *(folder / names[row], None, outline, source, half), points=points[row], view=view, hidden=hidden
+                *(folder / names[row], None, outline, source, half),
+                **{"points": points[row], "view": view, "company": company, "hidden": MUCH * occlusion},
             )
+
+
+def by_eye(path: Path) -> dict[str, tuple[float, float]]:
+    """Of each labelled file: whether another person shows and whether something hides a part; 1, 0, NaN unsure.
+
+    Empty where there is no such file. Raises BadLabels for one that lacks a column.
+    """
+    if not path.exists():
+        return {}
+    means = {"yes": 1.0, "no": 0.0}
+    with path.open(encoding="utf-8", newline="") as lines:
+        try:
+            return {
+                row["file"]: (means.get(row["multi_person"], math.nan), means.get(row["occlusion"], math.nan))
+                for row in csv.DictReader(lines)
+            }
+        except KeyError as error:
+            raise BadLabels(
+                f"{path} has no column {error}; labels by eye need file, multi_person, occlusion."
+            ) from error
 
 
 def facing(points: Float32[np.ndarray, "14 2"]) -> float:

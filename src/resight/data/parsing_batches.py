@@ -9,20 +9,26 @@ Proof: tests/data/test_parsing_batches.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from resight.data.augment import normalise
 from resight.data.degrade import compress
+from resight.data.parsing_paste import Draw, paste_block, paste_person
 from resight.types import IGNORE
 
+COMPANY: Final = (0.001, 0.006)
+"""Shares of the crop: up to the first nobody else shows, from the second on (a hand) somebody does."""
+MUCH: Final = 0.2
+"""Share of the person that surely counts as hidden, whatever else may be before it."""
+KNOWN: Final = 0.5
+"""Share of the crop of which it must be known whether another person covers it, to say that nobody else shows."""
 ROOM: Final = 1.5
 """Sides of a canvas to those of the box in its middle."""
 
@@ -83,13 +89,15 @@ class Canvases:
     """Cosine and sine of the angle that the wanted person is seen at (see `parsing_layouts.UNKNOWN_VIEW`)."""
     hidden: Float[Tensor, " B"]
     """Share of the wanted person that something hides in the picture as it is, 0..1; NaN unknown."""
+    company: Float[Tensor, " B"]
+    """1 where an eye saw a part of another person, 0 where it saw none; NaN where none looked."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsingBatch:
-    """What a parser learns from: images B 3 h w (normalised), labels and others B h w, views B 2, hidden B.
+    """What a parser learns from: images B 3 h w (normalised), labels and others B h w, views B 2, hidden, company B.
 
-    NaN where a view or a hidden share is unknown.
+    `company` is 1 where another person shows, 0 where nobody does. NaN where something is unknown.
     """
 
     images: Float[Tensor, "B 3 h w"]
@@ -97,9 +105,7 @@ class ParsingBatch:
     others: UInt8[Tensor, "B h w"]
     views: Float[Tensor, "B 2"]
     hidden: Float[Tensor, " B"]
-
-
-Draw = Callable[..., Tensor]
+    company: Float[Tensor, " B"]
 
 
 def changed(
@@ -131,12 +137,34 @@ def changed(
     person = torch.from_numpy(np.append(rows.person, np.zeros(256 - len(rows.person), bool))).to(device)
     seconds = (draw(0.0, 1.0) < how.second) & canvases.whole.roll(1, 0)
     before = person[labels.long()].sum((1, 2))
-    images, labels, others = _paste(images, labels, others, person, canvases.whole, seconds, draw, rows.background)
-    images, labels, others = _erase(images, labels, others, person, draw, how.erase, rows.background)
+    images, labels, others = paste_person(
+        images, labels, others, person, canvases.whole, seconds, draw, rows.background
+    )
+    images, labels, others = paste_block(images, labels, others, person, draw, how.erase, rows.background)
     left = person[labels.long()].sum((1, 2)) / before.clamp_min(1)
-    hidden = (1 - (1 - canvases.hidden) * left).masked_fill((before == 0) | ~canvases.whole, torch.nan)
+    hidden = still_hidden(canvases.hidden, left.masked_fill((before == 0) | ~canvases.whole, torch.nan))
     images = _spoil(images, how, draw, rng)
-    return ParsingBatch(images.contiguous(memory_format=torch.channels_last), labels, others, views, hidden)
+    images = images.contiguous(memory_format=torch.channels_last)
+    return ParsingBatch(images, labels, others, views, hidden, seen_company(others, canvases.company))
+
+
+def still_hidden(before: Float[Tensor, " B"], left: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """Share that is hidden after pasting left so much of what showed; NaN unknown.
+
+    At least what was hidden before, and at least what was pasted over: either alone can tell that much is.
+    """
+    both, pasted = 1 - (1 - before) * left, 1 - left
+    least = torch.where(before > MUCH, before, torch.where(pasted > MUCH, pasted, torch.nan))
+    return torch.where(both.isnan(), least, both)
+
+
+def seen_company(others: UInt8[Tensor, "B h w"], by_eye: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """1 where another person shows, 0 where none does, NaN where too little of either is known."""
+    share = (others == 1).float().mean((1, 2))
+    known = (others != IGNORE).float().mean((1, 2)) > KNOWN
+    nobody = (share <= COMPANY[0]) & ((by_eye == 0) | (by_eye.isnan() & known))
+    found = torch.where(nobody, 0.0, torch.nan)
+    return torch.where((share >= COMPANY[1]) | (by_eye == 1), 1.0, found)
 
 
 def _lookup(mirrored: UInt8[np.ndarray, " S"]) -> UInt8[np.ndarray, " 256"]:
@@ -181,70 +209,6 @@ def _viewed(canvases: Canvases, theta: Tensor, size: tuple[int, int]) -> tuple[T
         for maps in (canvases.labels, canvases.others)
     )
     return images, labels, others
-
-
-def _moved(maps: Tensor, right: Int[Tensor, " B"], down: Int[Tensor, " B"], fill: float) -> Tensor:
-    """Shift B C H W by whole pixels, each row by its own; what comes in from outside is `fill`."""
-    high, wide = maps.shape[2:]
-    columns = torch.arange(wide, device=maps.device)[None] - right[:, None]
-    rows = torch.arange(high, device=maps.device)[None] - down[:, None]
-    inside = ((rows >= 0) & (rows < high))[:, :, None] & ((columns >= 0) & (columns < wide))[:, None]
-    place = rows.clamp(0, high - 1)[:, :, None] * wide + columns.clamp(0, wide - 1)[:, None]  # B H W
-    flat = place.reshape(len(maps), 1, -1).expand(-1, maps.shape[1], -1)
-    found = maps.reshape(len(maps), maps.shape[1], -1).gather(2, flat).reshape(maps.shape)
-    return found.masked_fill(~inside[:, None], fill)
-
-
-def _paste(
-    images: Tensor,
-    labels: Tensor,
-    others: Tensor,
-    person: Tensor,
-    whole: Tensor,
-    chosen: Tensor,
-    draw: Draw,
-    background: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Put the person of the row before beside the wanted one of the `chosen` rows, in front or behind.
-
-    A paste that would hide more than 45 % of the wanted person is put behind it, or left out where that is unknown.
-    """
-    high, wide = labels.shape[1:]
-    cut = (person[labels.long()] & (others != 1)).roll(1, 0)
-    side = torch.where(draw(0.0, 1.0) < 0.5, 1.0, -1.0)
-    right = (side * draw(0.25, 0.9) * wide).round().long()
-    down = (draw(-0.2, 0.25) * high).round().long()
-    patch = _moved(images.roll(1, 0), right, down, 0.0)
-    cut = _moved(cut[:, None], right, down, 0.0)[:, 0] & chosen[:, None, None]
-    wanted = person[labels.long()]
-    hidden = (cut & wanted).sum((1, 2)) / wanted.sum((1, 2)).clamp_min(1)
-    front = (draw(0.0, 1.0) < 0.5) & (hidden < 0.45)
-    possible = whole & (wanted.sum((1, 2)) > 0)
-    cut = torch.where(front[:, None, None], cut, cut & ~wanted & possible[:, None, None])
-    images = torch.where(cut[:, None], patch, images)
-    return images, labels.masked_fill(cut, background), others.masked_fill(cut, 1)
-
-
-def _erase(
-    images: Tensor, labels: Tensor, others: Tensor, person: Tensor, draw: Draw, chance: float, background: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Lay a block of another picture, upside down, or of one colour over some pictures: it is background there."""
-    high, wide = labels.shape[1:]
-    area, aspect = draw(0.03, 0.22), draw(-1.0, 1.0).exp() * high / wide
-    tall = (area * high * wide * aspect).sqrt().clamp(max=high)
-    broad = (area * high * wide / aspect).sqrt().clamp(max=wide)
-    top, left = draw(0.0, 1.0) * (high - tall), draw(0.0, 1.0) * (wide - broad)
-    rows = torch.arange(high, device=images.device)[None]
-    columns = torch.arange(wide, device=images.device)[None]
-    block = ((rows >= top[:, None]) & (rows < (top + tall)[:, None]))[:, :, None]
-    block = block & ((columns >= left[:, None]) & (columns < (left + broad)[:, None]))[:, None]
-    wanted = person[labels.long()]
-    hides = (block & wanted).sum((1, 2)) > 0.5 * wanted.sum((1, 2)).clamp_min(1)
-    block = block & ((draw(0.0, 1.0) < chance) & ~hides)[:, None, None]
-    plain = (draw(0.0, 1.0) < 0.5)[:, None, None, None]
-    stuff = torch.where(plain, draw(-1.0, 1.0, 3, 1, 1), images.roll(2, 0).flip(2))
-    images = torch.where(block[:, None], stuff, images)
-    return images, labels.masked_fill(block, background), others.masked_fill(block, 0)
 
 
 def _spoil(images: Tensor, how: Spoiling, draw: Draw, rng: torch.Generator) -> Tensor:

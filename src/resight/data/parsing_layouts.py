@@ -60,6 +60,8 @@ class ParsingPicture:
     """Cosine and sine of the angle that the wanted person is seen at."""
     hidden: float = field(default=math.nan, compare=False)
     """Share of the wanted person that something in front hides, 0..1; NaN unknown."""
+    company: float = field(default=math.nan, compare=False)
+    """1 where a part of another person shows, 0 where none does; NaN where nobody looked."""
 
 
 Reader = Callable[[Path, Half, str], Iterator[ParsingPicture]]

@@ -158,6 +158,7 @@ class PictureList:
     """Where each record's points end."""
     views: Float32[np.ndarray, "N 2"]
     hidden: Float32[np.ndarray, " N"]
+    company: Float32[np.ndarray, " N"]
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -178,13 +179,15 @@ class PictureList:
             points=points if len(points) else None,
             view=(float(self.views[row, 0]), float(self.views[row, 1])),
             hidden=float(self.hidden[row]),
+            company=float(self.company[row]),
         )
 
     @property
     def nbytes(self) -> int:
         """Bytes that the list holds."""
         arrays = (self.pictures, self.labels, self.persons, self.source_of, self.crops, self.wanted, self.points)
-        return sum(array.nbytes for array in arrays) + self.ends.nbytes + self.views.nbytes + self.hidden.nbytes
+        more = (self.ends, self.views, self.hidden, self.company)
+        return sum(array.nbytes for array in (*arrays, *more))
 
     def rows_of(self, source: str) -> NDArray[np.int64]:
         """Rows of one source, to draw sources in chosen shares."""
@@ -215,4 +218,5 @@ def picture_list(pictures: Iterable[ParsingPicture], *, half: Half) -> PictureLi
         np.cumsum([len(points) for points in found]).astype(np.int32),
         np.array([record.view for record in records], np.float32),
         np.array([record.hidden for record in records], np.float32),
+        np.array([record.company for record in records], np.float32),
     )

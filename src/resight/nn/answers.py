@@ -23,6 +23,7 @@ class Answer(NamedTuple):
     second_share: Float32[Tensor, " B"]
     view: Float32[Tensor, "B 2"]
     hidden: Float32[Tensor, " B"]
+    company: Float32[Tensor, " B"]
 
 
 def mean_answer(answers: Sequence[Answer], *, aligned: bool) -> Answer:

@@ -32,6 +32,8 @@ class Parsing:
     """Cosine (1: from the front) and sine (1: looking to the picture's right) of the angle the person is seen at."""
     hidden: Float[Tensor, " B"] | None = None
     """Logit of "something in front hides a part of the person"."""
+    company: Float[Tensor, " B"] | None = None
+    """Logit of "a part of another person shows"."""
 
 
 def resize(maps: Float[Tensor, "B C _ _"], like: Num[Tensor, "B _ H W"], *, aligned: bool = True) -> Tensor:

@@ -5,8 +5,8 @@ stride 16, and a decoder of depthwise convolutions that adds the finer maps up t
 one that the box was made for, so every level sees where it looks: two channels hold the place in the crop, -1..1.
 Left and right are the person's own: a foot in the left half is the right one from the front and the left one from
 behind. So the context block says from where the person is seen, and every level reads it (`FromView`).
-Differs from usual parsers: it also says which pixels are another person's, the view, whether something hides a part of
-the person, and how good it expects its map to be.
+Differs from usual parsers: it also says which pixels are another person's, whether anybody else shows at all, the
+view, whether something hides a part of the person, and how good it expects its map to be.
 Proof: tests/parsers/test_lite.py; benchmarks/parser_speed.py.
 """
 
@@ -31,6 +31,8 @@ TAPS: Final = (0, 2, 4, 10)
 """Blocks whose maps the decoder sees: strides 2, 4, 8 and 16."""
 TAP_CHANNELS: Final = (16, 24, 40, 112)
 FIELDS: Final = (4, 2)
+TELLS: Final = ("hides", "company")
+"""Parts of the head that tell something of the whole crop; networks of before lack them."""
 
 
 class LiteBackbone(FreezableBackbone):
@@ -149,12 +151,30 @@ def fields(x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B E"]:
     return F.adaptive_avg_pool2d(x, FIELDS).flatten(1)
 
 
+class Company(nn.Module):
+    """Whether a part of another person shows: context maps B C h w -> logits B.
+
+    Every place answers; the answers are weighed by their own softmax, so that one strip of an arm at a border is enough
+    and the size of the crop does not matter.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.look = Separable(channels + 2, 96, kernel=5)
+        self.answer = nn.Conv2d(96, 1, 1)
+
+    def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, " B"]:
+        answers = self.answer(self.look(with_places(x))).flatten(1)
+        return torch.as_tensor((answers * answers.softmax(1)).sum(1))
+
+
 class LiteHead(nn.Module):
     """Decoder from the maps at strides 2, 4, 8, 16 to a Parsing at stride 2."""
 
-    def __init__(self, *, classes: int, width: int = 160, hides: bool = False) -> None:
+    def __init__(self, *, classes: int, width: int = 160, tells: bool = False) -> None:
         super().__init__()
-        self.hides = Hides(width) if hides else None
+        self.hides = Hides(width) if tells else None
+        self.company = Company(width) if tells else None
         fine, middle, coarse, deep = TAP_CHANNELS
         self.context = Context(deep, width)
         self.skip8 = _pointwise(coarse, 96)
@@ -184,7 +204,12 @@ class LiteHead(nn.Module):
         seen = torch.cat([context.mean((2, 3)), middle4.mean((2, 3))], 1).detach()
         sure = torch.sigmoid(self.sure(seen).squeeze(1))
         hidden = None if self.hides is None else self.hides(context)
-        return Parsing(logits=found[:, :-1], second=found[:, -1:], sure=sure, view=view, hidden=hidden)
+        company = None if self.company is None else self.company(context)
+        return Parsing(
+            **{"logits": found[:, :-1], "second": found[:, -1:], "sure": sure, "view": view},
+            hidden=hidden,
+            company=company,
+        )
 
 
 def _twice(maps: Tensor) -> Tensor:
@@ -200,7 +225,7 @@ class ParserLite(nn.Module):
     def __init__(self, *, classes: int = 20) -> None:
         super().__init__()
         self.backbone = LiteBackbone()
-        self.head = LiteHead(classes=classes, hides=True)
+        self.head = LiteHead(classes=classes, tells=True)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Parsing:
         size = [-(-side // STRIDE) * STRIDE for side in images.shape[2:]]

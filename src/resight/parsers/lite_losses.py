@@ -1,4 +1,4 @@
-"""What parser-lite learns by: its map, sides, view, other people's pixels, what is hidden, and its own quality.
+"""What parser-lite learns by: its map, sides, view, other people and their pixels, what is hidden, its own quality.
 
 Proof: tests/parsers/test_lite.py.
 """
@@ -26,6 +26,7 @@ def lite_objective(
     others: UInt8[Tensor, "B H W"],
     views: Float[Tensor, "B 2"],
     hidden: Float[Tensor, " B"],
+    company: Float[Tensor, " B"],
     *,
     sets: Bool[Tensor, "S K"],
     mirrored: Int[Tensor, " 256"],
@@ -36,12 +37,14 @@ def lite_objective(
     side_weight: float,
     view_weight: float,
     hidden_weight: float,
+    company_weight: float,
 ) -> dict[str, Float[Tensor, ""]]:
     """Parse the wanted person, find the others' pixels, tell the view, and foresee the quality of one's own map.
 
     `labels` are rows of `sets` (the classes that a pixel may be; 255 is ignored), `weights` say how much each row
     counts, `mirrored` is the row that each becomes in a mirror (`SetTable.swap`); `others` is 1 where another person is
-    (255 unknown), `views` cosine and sine of the view, `hidden` the share that something hides (both NaN unknown).
+    (255 unknown), `views` cosine and sine of the view, `hidden` the share that something hides, `company` 1 where
+    another person shows (all NaN unknown).
     Pixels beside another label count `edge_weight` more. Sided parts are few pixels: `side_weight` asks once more which
     of the two sides they are, given that it is one of them.
     """
@@ -69,6 +72,10 @@ def lite_objective(
         told = hidden.isfinite() & ((hidden < HIDDEN[0]) | (much > 0))
         wrong = F.binary_cross_entropy_with_logits(found.hidden.float(), much, reduction="none")
         losses["hidden"] = hidden_weight * (wrong * told).sum() / told.sum().clamp_min(1)
+    if found.company is not None:
+        told = company.isfinite()
+        wrong = F.binary_cross_entropy_with_logits(found.company.float(), company.nan_to_num(), reduction="none")
+        losses["company"] = company_weight * (wrong * told).sum() / told.sum().clamp_min(1)
     if found.second is not None:
         second = F.interpolate(found.second.float(), tuple(size), mode="bilinear", align_corners=False)
         told = others != IGNORE

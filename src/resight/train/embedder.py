@@ -21,6 +21,7 @@ from resight.errors import BadRecipe, BadWeights, UnknownName
 from resight.model import WEIGHTS, ModelSettings, build_embedder, find_weights, save_model
 from resight.nn.backbones import FreezableBackbone, imagenet_weights
 from resight.nn.embeddings import Embeddings
+from resight.parsers.lite import TELLS
 from resight.parsing import load_parser
 from resight.train.loop import classes_named, cosine_with_warmup
 from resight.train.objectives import losses_of
@@ -99,7 +100,7 @@ def _start_parser(network: nn.Module, recipe: EmbedderRecipe) -> None:
         seen = f"a {found.settings.parser} of {found.settings.labels}"
         raise BadWeights(f"{recipe.parser_weights} is {seen}; one-pass starts from a `lite` parser of `lip20`.")
     learned = found.network.get_submodule("head").state_dict()
-    network.parser.load_state_dict({name: v for name, v in learned.items() if not name.startswith("hides.")})
+    network.parser.load_state_dict({name: v for name, v in learned.items() if name.split(".")[0] not in TELLS})
 
 
 def load_backbone(backbone: nn.Module, name: str | Path) -> None:

@@ -22,6 +22,7 @@ from resight.errors import BadRecipe, UnknownName
 from resight.losses import set_loss
 from resight.nn.backbones import imagenet_weights
 from resight.nn.parsing import Parsing
+from resight.parsers.lite import TELLS
 from resight.parsing import PARSERS, ParserSettings, build_parser, load_parser, save_parser
 from resight.train.embedder import load_backbone
 from resight.train.loop import cosine_with_warmup, poly
@@ -45,8 +46,9 @@ def _new_network(recipe: ParserRecipe) -> nn.Module:
                 f"{recipe.labels}."
             )
         learned = old.network.state_dict()
-        new = {name: value for name, value in network.state_dict().items() if name.startswith("head.hides.")}
-        network.load_state_dict({**new, **learned})  # parsers of before could not say what is hidden
+        told = tuple(f"head.{name}." for name in TELLS)  # parsers of before could not tell
+        new = {name: value for name, value in network.state_dict().items() if name.startswith(told)}
+        network.load_state_dict({**new, **learned})
         return network
     if recipe.backbone_weights == "none":
         return network
@@ -174,6 +176,7 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: t
             truth.others,
             truth.views,
             truth.hidden,
+            truth.company,
             sets=sets,
             mirrored=mirrored,
             weights=weights,
@@ -183,6 +186,7 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: t
             side_weight=recipe.side_weight,
             view_weight=recipe.view_weight,
             hidden_weight=recipe.hidden_weight,
+            company_weight=recipe.company_weight,
         )
 
     def pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:

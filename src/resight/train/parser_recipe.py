@@ -91,6 +91,8 @@ class ParserRecipe:
     """Weight of telling from where the person is seen (parser-lite)."""
     hidden_weight: float = 0.3
     """Weight of telling whether something hides a part of the person (parser-lite)."""
+    company_weight: float = 0.3
+    """Weight of telling whether a part of another person shows (parser-lite)."""
     sure_weight: float = 0.05
     """Weight of foreseeing the map's quality (parser-lite)."""
     average: float = 0.999

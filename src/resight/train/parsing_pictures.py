@@ -30,23 +30,31 @@ from resight.train.parsing_sources import Box, Shown, Source
 from resight.types import IGNORE
 
 Pixels = UInt8[np.ndarray, "H W 3"]
+OFTEN: Final = 4
+"""How much more often than others a picture is drawn that an eye labelled: they are few."""
 FORMAT: Final = 1
 """Raised when canvases are made in another way, so that old ones on disk are not taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceArrays:
-    """All canvases of one source on disk. Shapes: pictures N H W 3, labels and others N H W, views N 2, hidden N."""
+    """All canvases of one source on disk. Shapes: pictures N H W 3, labels and others N H W, views N 2, the rest N."""
 
     name: str
     share: str
     """Field of `parser_recipe.Shares`."""
-    whole: bool
+    whole: NDArray[np.bool_]
     pictures: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     others: NDArray[np.uint8]
     views: NDArray[np.float32]
     hidden: NDArray[np.float32]
+    company: NDArray[np.float32]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows to draw from evenly: those that an eye labelled come `OFTEN` times."""
+        return np.repeat(np.arange(len(self.pictures)), np.where(np.isnan(self.company), 1, OFTEN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ class ParsingSet:
             labels = np.asarray(source.labels[:: max(1, len(source.labels) // 400)])
             pixels = np.bincount(labels.ravel(), minlength=256)[:count]
             frequency += share * pixels / max(labels.size, 1)
-            of_maps |= source.whole & (pixels > 0)
+            of_maps |= bool(source.whole.any()) & (pixels > 0)
         frequency /= max(frequency.sum(), 1e-9)
         raw = np.where(frequency > 0, np.maximum(frequency, 1e-6) ** -balance, 0.0)
         mean = float((raw * frequency).sum()) or 1.0
@@ -126,7 +134,8 @@ def load_parsing_set(
 def _arrays(
     source: Source, table: SetTable, size: tuple[int, int], told: Callable[[int], None] | None
 ) -> tuple[SourceArrays, str]:
-    print_ = fingerprint(source.files(), FORMAT, size, source.name, table.sets.tolist(), source.source)
+    company = str(source.pictures.company.tolist())
+    print_ = fingerprint(source.files(), FORMAT, size, source.name, table.sets.tolist(), source.source, company)
     folder = cache_folder() / f"canvases-{source.name}-{print_}"
     paths = [folder / f"{name}.npy" for name in ("pictures", "labels", "others")]
     if not all(path.exists() for path in paths):
@@ -145,7 +154,7 @@ def _arrays(
                 array.flush()
             del opened
     pictures, labels, others = (np.load(path, mmap_mode="r") for path in paths)
-    more = source.pictures.views, source.pictures.hidden
+    more = source.pictures.views, source.pictures.hidden, source.pictures.company
     return SourceArrays(source.name, source.share, source.whole, pictures, labels, others, *more), print_
 
 
@@ -221,10 +230,10 @@ def chosen_canvases(data: ParsingSet, count: int, chance: np.random.Generator, d
         )
     parts = []
     for source, number in zip(data.sources, numbers, strict=True):
-        rows = np.sort(chance.integers(len(source.pictures), size=number))
+        rows = np.sort(source.rows[chance.integers(len(source.rows), size=number)])
         arrays = (source.pictures, source.labels, source.others)
-        more = source.views[rows], source.hidden[rows]
-        parts.append([*(array[rows] for array in arrays), np.full(number, source.whole), *more])
+        more = (source.whole, source.views, source.hidden, source.company)
+        parts.append([array[rows] for array in (*arrays, *more)])
     order = chance.permutation(count)
     joined = (np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))
     return Canvases(*(torch.from_numpy(array).to(device) for array in joined))

@@ -59,9 +59,11 @@ class Source:
     pictures: PictureList
 
     @property
-    def whole(self) -> bool:
-        """Whether the outline of the person is known."""
-        return self.source != KEYPOINTS_SOURCE or (len(self.pictures) > 0 and self.pictures[0].persons is not None)
+    def whole(self) -> Bool[np.ndarray, " N"]:
+        """Of which pictures the outline of the wanted person is known."""
+        if self.source != KEYPOINTS_SOURCE:
+            return np.ones(len(self.pictures), bool)
+        return np.asarray((self.pictures.persons != b"") & (self.pictures.company != 1))
 
     def files(self) -> list[Path]:
         """All files that the canvases are made from, each once."""
@@ -98,7 +100,10 @@ def show(record: ParsingPicture, table: SetTable) -> Shown:
         if record.persons is None:
             return Shown(pixels, labels, unknown, everything)
         outline = outlined(record.persons, table, (high, wide))
-        others = np.where(outline == IGNORE, IGNORE, 0).astype(np.uint8)
+        others = unknown if record.company != 0 else np.zeros((high, wide), np.uint8)
+        if record.company == 1:  # the outline holds both: what is outside it is nobody, the rest is not known
+            others = np.where(outline == 0, 0, IGNORE).astype(np.uint8)
+            outline = np.where(outline == 0, 0, IGNORE).astype(np.uint8)
         return Shown(pixels, np.where(labels == IGNORE, outline, labels), others, everything)
     labels = read_target(record, table, height=high, width=wide)
     persons = read_persons(record, height=high, width=wide)
@@ -128,10 +133,7 @@ def spots(record: ParsingPicture, table: SetTable, size: tuple[int, int]) -> UIn
 
 
 def outlined(path: Path, table: SetTable, size: tuple[int, int]) -> UInt8[np.ndarray, "H W"]:
-    """What an earlier parser's map (any classes, 0 is background) says for sure: somebody or nobody, 255 at the edge.
-
-    Most crops show one person, so nobody else is taken to be there; persons pasted on top are the exception to learn.
-    """
+    """What an earlier parser's map (any classes, 0 is background) is sure of: somebody or nobody, 255 at the edge."""
     person = read_map(path, LIP20, size=size) > 0
     somebody = table.number(table.target.classes[1:])
     edge = binary_dilation(person) & ~binary_erosion(person, border_value=1)

@@ -83,9 +83,9 @@ class PhotoSet:
                     pixels, labels = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
                     images = normalise(pixels.to(device)).contiguous(memory_format=torch.channels_last)
                     labels = labels.to(device)
-                    unknown = torch.full((count, 3), torch.nan)
+                    unknown = torch.full((count, 4), torch.nan)
                     others = torch.full_like(labels, IGNORE)
-                    yield images, ParsingBatch(images, labels, others, unknown[:, :2], unknown[:, 2])
+                    yield images, ParsingBatch(images, labels, others, unknown[:, :2], *unknown.T[2:])
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
