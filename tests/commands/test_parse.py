@@ -188,6 +188,9 @@ def test_training_from_the_shell_leaves_a_run_that_parses(
     assert capsys.readouterr().out.strip() == str(run / "model.safetensors")
     lines = [json.loads(line) for line in (run / "validation.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [3, 6]
+    more = write_people(tmp_path / "more")  # a second folder of the same kind
+    again = [*words[:5], str(people), str(more), "--out", str(tmp_path / "both"), "--threads", "1", "--steps", "3"]
+    assert main(again) == 0
     assert 0 <= lines[-1]["people"]["mean_iou"] <= 1
     assert parse(crops, tmp_path / "parsed", run, "--no-overlays") == 0
     assert main([*words, "--steps", "9"]) == 2  # another recipe in the same folder

@@ -28,8 +28,11 @@ NEAR: Final = 0.05
 
 
 def table_for(sources: Sequence[str], target: LabelSet) -> SetTable:
-    """The table of sets for sources by name, `keypoints14` among them or not, and a target: lip20, parts7, parts8."""
-    meanings = [find_meaning(find_labels(name), target) for name in sources if name != KEYPOINTS_SOURCE]
+    """The table of sets for sources by name, `keypoints14` among them or not, and a target: lip20, parts7, parts8.
+
+    Several folders may follow one source.
+    """
+    meanings = [find_meaning(find_labels(name), target) for name in dict.fromkeys(sources) if name != KEYPOINTS_SOURCE]
     if not meanings:
         meanings = [find_meaning(target, target)]
     return set_table(meanings, keypoint_means(target) if KEYPOINTS_SOURCE in sources else ())
