@@ -18,6 +18,7 @@ import argparse
 import json
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,10 +138,11 @@ warranty of any kind. If you publish results, cite the sets above and resight.
 """
 
 
-def put_weights(run: Path, name: str, before: list[Path], recipes: list[str]) -> None:
+def put_weights(run: Path, name: str, before: list[Path], recipes: list[str], part_share: float | None) -> None:
     """Copy a finished run's weights in half precision, its facts, and their licence; `before`: earlier cycles in order.
 
     Each cycle's facts stand in run.json, those of the one that it started from under `before`; `recipes` names them.
+    `part_share`, where it was chosen after the training, goes over the run's.
     """
     parser = is_parser(run)
     folder, most = WEIGHTS / name, LARGEST_PARSER_MIB if parser else LARGEST_MIB
@@ -158,7 +160,8 @@ def put_weights(run: Path, name: str, before: list[Path], recipes: list[str]) ->
         licence = PARSER_LICENCE.format(sets=sets)
     else:
         model = load_model(run)
-        save_model(path, model.network.state_dict(), model.settings, half=True)
+        settings = model.settings if part_share is None else replace(model.settings, part_share=part_share)
+        save_model(path, model.network.state_dict(), settings, half=True)
         licence = LICENCE + "".join(
             f"\nThey also start from the weights `{one}`, whose terms hold for them too:\n\n"
             + (WEIGHTS / one / "LICENSE").read_text()
@@ -308,11 +311,12 @@ def main() -> None:
     weights.add_argument(
         "--recipes", nargs="+", default=[], help="of each run, in the same order, where not NAME, NAME-more"
     )
+    weights.add_argument("--part-share", type=float, help="of an embedder, chosen after the training")
     weights.add_argument("name")
     steps.add_parser("card").add_argument("name")
     options = parser.parse_args()
     if options.step == "weights":
-        put_weights(options.run, options.name, options.before, options.recipes)
+        put_weights(options.run, options.name, options.before, options.recipes, options.part_share)
     else:
         write_card(options.name)
 

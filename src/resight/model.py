@@ -36,6 +36,7 @@ from resight.embedders.visible_parts import VisibleParts
 from resight.errors import BadFeatures, BadRecipe, BadWeights, UnknownName
 from resight.nn.embeddings import Embeddings
 from resight.parsers.lite import LiteHead
+from resight.search.features import PART_SHARE
 
 
 def _one_pass(**keywords: Any) -> OnePass:
@@ -77,6 +78,8 @@ class ModelSettings:
     map_height: int = 0
     """Of the part maps it learned from, in cells; those of another size are refused where it needs maps. 0: unknown."""
     map_width: int = 0
+    part_share: float = PART_SHARE
+    """Where it tells parts apart: the part distance's share when its features are compared, as its recipe says."""
 
 
 SHARED_KEYWORDS: Final = ("classes", "backbone", "pooling", "last_stride")

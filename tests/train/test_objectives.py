@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 from resight.data.augment_parts import Covering, cut_outs
 from resight.errors import BadRecipe
@@ -156,6 +157,21 @@ def test_a_run_with_part_maps_and_pasting_reaches_its_end_and_says_which_parser(
     assert load_model(path).settings.parser == "toy parser"
 
 
+def test_features_say_the_part_share_that_the_recipe_chose(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from resight.commands.embed import embed_sides
+    from resight.types import Crop
+
+    recipe = replace(recipe_of("visible-parts", {}), part_share=0.9)
+    model = load_model(Run(tmp_path / "run", recipe, toy_set(maps=True), watch=silent).train())
+    Image.fromarray(np.full((64, 32, 3), 90, np.uint8)).save(tmp_path / "a.png")
+    crop = Crop(tmp_path / "a.png", 1, 1)
+    assert embed_sides([crop], [crop], model).part_share == 0.9
+    with pytest.raises(BadRecipe, match=r"`part-share` is 1\.5"):
+        Run(tmp_path / "other", replace(recipe, part_share=1.5), toy_set(maps=True), watch=silent)
+
+
 def test_missing_maps_and_missing_things_to_paste_are_refused_before_the_first_step(tmp_path: Path) -> None:
     from dataclasses import replace
 
@@ -178,7 +194,12 @@ def test_rows_of_one_comparison_share_a_hash_and_others_say_in_what_they_differ(
 
     one = recipe_of("baseline", {})
     other = replace(
-        one, embedder="spatial-attention", options={"stripes": 0}, seed=3, losses=MethodLosses(side_weight=0.5)
+        one,
+        embedder="spatial-attention",
+        options={"stripes": 0},
+        seed=3,
+        part_share=0.9,
+        losses=MethodLosses(side_weight=0.5),
     )
     assert recipe_hash(one) == recipe_hash(other)
     assert differences(one, other) == []

@@ -13,7 +13,7 @@ from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.reid_sets import ReidSet, plain_pictures
 from resight.errors import BadFeatures, DatasetNotFound
-from resight.search.features import PART_SHARE, Features, save_features, save_plain_features
+from resight.search.features import Features, save_features, save_plain_features
 from resight.types import NO_CAMERA, Crop, Side
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def embed_sides(
     return Features(
         _side(query, *(None if rows is None else rows[first] for rows in columns), root=root),
         _side(gallery, *(None if rows is None else rows[rest] for rows in columns), root=root),
-        part_share=0.0 if found.parts is None else PART_SHARE,
+        part_share=0.0 if found.parts is None else model.settings.part_share,
     )
 
 

@@ -149,6 +149,8 @@ class Run(FolderRun):
             watch=watch,
         )
         self._check_data()
+        if not 0 <= recipe.part_share <= 1:
+            raise BadRecipe(f"`part-share` is {recipe.part_share:g}; give a share of the distance, 0 to 1.")
         if recipe.persons % self.accelerator.num_processes:
             raise BadRecipe(f"{recipe.persons} persons do not divide over {self.accelerator.num_processes} processes.")
 
@@ -162,6 +164,7 @@ class Run(FolderRun):
             height=stage.height,
             width=stage.width,
             options=dict(recipe.options),
+            part_share=recipe.part_share,
             parser=self.data.parser,
             map_height=0 if self.data.maps is None else self.data.maps.shape[2],
             map_width=0 if self.data.maps is None else self.data.maps.shape[3],

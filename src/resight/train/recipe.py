@@ -103,6 +103,8 @@ class EmbedderRecipe:
     """Random changes of the training pictures."""
     covering: Covering = field(default_factory=Covering)
     """What is put before, or changed around, the persons of training pictures."""
+    part_share: float = 0.5
+    """visible-parts, one-pass: the part distance's share, 0..1, when crops are compared; no training depends on it."""
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
     """What only this embedder's constructor takes, such as `stripes` of spatial-attention."""
     losses: MethodLosses = field(default_factory=MethodLosses)
@@ -117,7 +119,7 @@ class EmbedderRecipe:
     """Of weights, order and augmentation."""
 
 
-OF_THE_METHOD: Final = ("embedder", "parser_weights", "options", "losses", "pooling", "seed")
+OF_THE_METHOD: Final = ("embedder", "parser_weights", "options", "losses", "pooling", "part_share", "seed")
 """Fields in which two rows of one comparison may differ: the method itself, and chance."""
 
 

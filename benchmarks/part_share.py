@@ -1,0 +1,81 @@
+"""How much of the distance should parts be? mAP at several shares, for a model that tells parts apart.
+
+    python benchmarks/part_share.py runs/visible-parts-1 ~/market1501 --occluded occluded-validation/occluded-40
+    python benchmarks/part_share.py one-pass PEOPLE
+
+Vectors of parts are more alike than those of whole bodies: their cosine distances spread less, so that a half of either
+is nearly the whole body's alone. A share is chosen where it costs nothing: on the 100 highest-numbered training persons
+for a run that did not learn from them; on rendered people for one that learned from all. The official test split is
+refused. Writes results/part_share-NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import measuring
+
+SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
+PERSONS = 100
+
+
+def learned_from(model: str) -> int:
+    """How many of the highest-numbered persons a run held out; 0 for shipped weights."""
+    settings = Path(model) / "config.toml"
+    if not settings.is_file():
+        return 0
+    return int(tomllib.loads(settings.read_text(encoding="utf-8")).get("validation-persons", 0))
+
+
+def main() -> None:
+    """Embed once, compare at every share."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a run folder or a shipped model's name")
+    parser.add_argument("data", type=Path, help="Market-1501, or rendered people with queries and a gallery")
+    parser.add_argument("--occluded", type=Path, help="one set of `resight occlude --split validation`")
+    parser.add_argument("--keypoints", type=Path)
+    parser.add_argument("--name", help="of the result; left out, the model's")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    import torch
+
+    from resight.commands.embed import embed_set, embed_sides
+    from resight.data.reid_sets import find_set
+    from resight.evaluate.ranking import score_features
+    from resight.evaluate.views import score_views
+    from resight.model import load_model
+    from resight.train.pictures import query_per_camera, split_persons
+
+    torch.set_num_threads(options.threads)
+    model = load_model(options.model)
+    found = find_set(options.data)
+    rendered = (options.data / "people.csv").is_file()
+    if not rendered and learned_from(options.model) < PERSONS:
+        sys.exit(f"{options.model} learned from the {PERSONS} validation persons: choose its share on rendered people.")
+    sets: dict[str, Any] = {}
+    if rendered:
+        sets["people"] = embed_set(found, model)
+    else:
+        _, held_out = split_persons(list(found.crops("train")), PERSONS)
+        sets["clean"] = embed_sides(*query_per_camera(held_out), model, root=found.root)
+    if options.occluded:
+        sets[options.occluded.name] = embed_set(find_set(options.occluded), model)
+    rows: dict[str, dict[str, float]] = {}
+    for share in SHARES:
+        row = {name: score_features(replace(one, part_share=share)).mean_ap for name, one in sets.items()}
+        if options.keypoints and "clean" in sets:
+            row["other-view"] = score_views(replace(sets["clean"], part_share=share), options.keypoints).other.mean_ap
+        rows[f"{share:g}"] = row
+        print(share, *(f"{name} {value:.4f}" for name, value in row.items()), flush=True)
+    name = options.name or Path(options.model).name
+    source = {"model": name, "weights": model.settings.source, "said_by_model": model.settings.part_share}
+    measuring.write_any(f"part_share-{name}", {**source, "mean_ap_by_share": rows})
+
+
+if __name__ == "__main__":
+    main()
