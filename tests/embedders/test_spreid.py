@@ -33,6 +33,24 @@ def test_the_vector_is_the_papers_formula() -> None:
 
 
 @torch.no_grad()
+def test_regions_are_pooled_as_the_whole_is() -> None:
+    spreid, images, maps = network(pooling="gem"), torch.randn(2, 3, 64, 32), person_maps(sure=0.9)
+    found = spreid(images, maps).before_neck
+    x = spreid.backbone(images)
+    large = F.interpolate(x.clamp_min(1e-6) ** 3, maps.shape[2:], mode="bilinear", align_corners=False)
+    p = 1 - maps[:, :1]
+    foreground = ((large * p).sum((2, 3)) / p.sum((2, 3))) ** (1 / 3)
+    assert torch.allclose(found[:, :512], foreground, rtol=1e-3, atol=1e-4)
+    assert torch.allclose(found[:, 1024:], spreid.pool(x), atol=1e-5)
+
+
+def test_a_region_that_is_not_seen_gives_a_finite_gradient() -> None:
+    spreid = network(pooling="gem", classes=2).train()
+    spreid(torch.randn(4, 3, 64, 32), background_maps(4)).logits.sum().backward()
+    assert all(torch.isfinite(value.grad).all() for value in spreid.parameters() if value.grad is not None)
+
+
+@torch.no_grad()
 def test_g_is_the_mean_of_the_map_before_any_enlarging_and_does_not_see_the_maps() -> None:
     spreid, images = network(), torch.randn(2, 3, 64, 32)
     one, other = spreid(images, person_maps()), spreid(images, background_maps())

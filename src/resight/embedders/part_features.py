@@ -34,7 +34,8 @@ class PartVectors:
 class PartFeatures(nn.Module):
     """Pool a map under six parts and the foreground, and estimate which share of each part is in view.
 
-    The estimate looks at the part's vector and at how large and how certain all parts are; it teaches neither.
+    The estimate looks at the part's vector and at how large and how certain all parts are; it teaches neither. On a
+    grid of few cells that tells little, and a caller who knows more adds its own logits.
     """
 
     def __init__(self, channels: int, *, width: int) -> None:
@@ -46,12 +47,21 @@ class PartFeatures(nn.Module):
         self.seen_by_look = nn.Linear(width, 1)
         self.seen_by_size = nn.Linear(2 * count, count)
 
-    def forward(self, maps: Float[Tensor, "B C h w"], groups: Float[Tensor, "B 7 H W"]) -> PartVectors:
-        """`groups` are probabilities of the background and the six parts, 0..1, on a grid of their own."""
+    def forward(
+        self,
+        maps: Float[Tensor, "B C h w"],
+        groups: Float[Tensor, "B 7 H W"],
+        seen: Float[Tensor, "B 6"] | None = None,
+    ) -> PartVectors:
+        """`groups` are probabilities of the background and the six parts, 0..1, on a grid of their own.
+
+        `seen` are logits of what is visible that are added to the estimate.
+        """
         parts, share = pool_parts(self.reduce(maps), groups[:, 1:])
         whole, _ = pool_parts(maps, 1 - groups[:, :1])
         facts = torch.cat([share.clamp_min(1e-4).log() / 4 + 1, groups[:, 1:].float().amax((2, 3))], 1).detach()
         logits = self.seen_by_look(parts.detach()).squeeze(2) + self.seen_by_size(facts)
+        logits = logits if seen is None else logits + seen
         return PartVectors(parts=parts, visible=torch.sigmoid(logits.float()), foreground=whole[:, 0])
 
 

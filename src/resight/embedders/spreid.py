@@ -3,8 +3,9 @@
 Source: Kalayeh et al., "Human Semantic Parsing for Person Re-identification", CVPR 2018: `g` is the mean of the last
 map X; X enlarged to the parser's grid is averaged under each of five overlapping regions (`POOLING`), four parts are
 joined by their element-wise maximum, and [foreground; parts; g] is matched. No gradient reaches the parser.
-Differs: any backbone of the table (the paper: Inception-V3); a batch-norm neck and the objective of the baseline, so
-that a comparison differs in the pooling alone. The paper's objective is its identity loss: `triplet-weight = 0`.
+Differs: any backbone of the table (the paper: Inception-V3); a batch-norm neck, the objective and the mean of the
+baseline, so that a comparison differs in where is pooled alone: `pooling = "gem"` takes generalised means, `"average"`
+the paper's, of regions and whole alike. The paper's objective is its identity loss: `triplet-weight = 0`.
 `shared = false` gives the regions a backbone of their own, beside that of `g`.
 Proof: tests/embedders/test_spreid.py.
 """
@@ -52,7 +53,8 @@ class SPReID(nn.Module):
     def forward(self, images: Float[Tensor, "B 3 H W"], maps: Float[Tensor, "B 20 h w"]) -> Embeddings:
         found = self.backbone(images)
         of_parts = found if self.part_backbone is None else self.part_backbone(images)
-        pooled, _ = pool_parts(of_parts, regions(maps.detach()))
+        pooled, _ = pool_parts(self.pool.raised(of_parts), regions(maps.detach()))
+        pooled = self.pool.lowered(pooled)
         strongest = pooled[:, 1:].amax(1)  # head, upper, lower, shoes; a part that is not seen is 0
         vectors = [strongest, self.pool(found)]  # g from the map as it is, before any enlarging
         if self.foreground:

@@ -9,9 +9,11 @@ Proof: tests/embedders/test_visible_parts.py.
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Final, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -23,6 +25,25 @@ from resight.nn.backbones import build_backbone
 from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
 from resight.nn.embeddings import Embeddings
 from resight.nn.part_pool import shrink_masks
+
+FIELDS: Final = (4, 2)
+
+
+class SeenByPlace(nn.Module):
+    """What of each part is seen, by what stands where: the map B C h w in 4 × 2 fields -> logits B 6.
+
+    A thing before somebody looks unlike a person wherever it is, and where it is says which parts it hides.
+    """
+
+    def __init__(self, channels: int, *, width: int = 64) -> None:
+        super().__init__()
+        self.look = nn.Sequential(
+            nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+        self.answer = nn.Linear(math.prod(FIELDS) * width, len(PART_NAMES))
+
+    def forward(self, maps: Float[Tensor, "B C h w"]) -> Float[Tensor, "B 6"]:
+        return torch.as_tensor(self.answer(F.adaptive_avg_pool2d(self.look(maps), FIELDS).flatten(1)))
 
 
 class VisibleParts(nn.Module):
@@ -54,6 +75,7 @@ class VisibleParts(nn.Module):
             nn.Conv2d(128, 1 + len(PART_NAMES), 1),
         )
         self.parts = PartFeatures(channels, width=width)
+        self.seen = SeenByPlace(channels)
         self.neck, self.foreground_neck = batch_norm_neck(channels), batch_norm_neck(channels)
         self.classifier = identity_classifiers((channels, channels), classes)
 
@@ -61,7 +83,7 @@ class VisibleParts(nn.Module):
         maps = self.backbone(images)
         attention = self.look(maps)
         whole = self.pool(maps)
-        parts = self.parts(maps, attention.float().softmax(1))
+        parts = self.parts(maps, attention.float().softmax(1), self.seen(maps.detach()))
         vectors = self.neck(whole), self.foreground_neck(parts.foreground)
         logits: list[Tensor] = []
         if self.classifier is not None and self.training:

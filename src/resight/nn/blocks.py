@@ -24,9 +24,17 @@ class GeM(nn.Module):
         self, maps: Float[Tensor, "B C H W"], weights: Float[Tensor, "B 1 H W"] | None = None
     ) -> Float[Tensor, "B C"]:
         """Mean over space, or with `weights` (of sum 1 for each crop) the weighted one."""
-        powers = maps.float().clamp_min(self.floor).pow(self.power)
-        mean = powers.mean((2, 3)) if weights is None else (powers * weights).sum((2, 3))
-        return mean.pow(1 / self.power)
+        powers = self.raised(maps)
+        return self.lowered(powers.mean((2, 3)) if weights is None else (powers * weights).sum((2, 3)))
+
+    def raised(self, maps: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """What is averaged, by whatever weights."""
+        return maps.float().clamp_min(self.floor).pow(self.power)
+
+    def lowered(self, means: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The generalised mean of means of what was raised; a mean of nothing (0) counts as `floor`."""
+        least = (self.floor**self.power).detach()
+        return torch.as_tensor(means.clamp_min(least).pow(1 / self.power))
 
 
 class AveragePool(nn.Module):
@@ -37,6 +45,14 @@ class AveragePool(nn.Module):
     ) -> Float[Tensor, "B C"]:
         """As that of `GeM`."""
         return maps.float().mean((2, 3)) if weights is None else (maps.float() * weights).sum((2, 3))
+
+    def raised(self, maps: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """What is averaged: the maps."""
+        return maps.float()
+
+    def lowered(self, means: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The means themselves."""
+        return means
 
 
 def batch_norm_neck(width: int) -> nn.BatchNorm1d:
