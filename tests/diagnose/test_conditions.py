@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from resight.data.degrade import darken, shrink
+from resight.data.degrade import cast, darken, shrink
 from resight.diagnose.conditions import ISSUE, THRESHOLDS, measure, read_thresholds, root_histograms
 from resight.errors import BadRecipe, UnknownName
 from toy_people import draw_person, make_person
@@ -21,6 +21,7 @@ class Map:
     labels: np.ndarray
     second_share: float
     hidden: float = float("nan")
+    company: float = float("nan")
 
 
 def write(folder, pictures):
@@ -64,12 +65,25 @@ def test_what_the_parser_says_of_the_hidden_counts_before_the_outline(people, tm
     def parse(pictures):
         labels = np.zeros((128, 64), np.uint8)
         labels[4:124, 12:52] = 5
-        return [Map(labels, 0.0, told) for told in (0.7, 0.1, float("nan"))[: len(pictures)]]
+        return [Map(labels, 0.0, told, 1 - told) for told in (0.7, 0.1, float("nan"))[: len(pictures)]]
 
     found = measure(write(tmp_path, people[:3]), parse=parse)
     np.testing.assert_allclose(found.signals["hidden"][:2], [0.7, 0.1])
+    np.testing.assert_allclose(found.signals["company"][:2], [0.3, 0.9])
     assert found.present("occlusion").tolist()[:2] == [True, False]
-    assert np.isfinite(found.scores["occlusion"]).all()
+    assert found.present("multi_person").tolist() == [False, True, False]
+    for name in ("occlusion", "multi_person"):
+        assert np.isfinite(found.scores[name]).all()
+
+
+def test_a_cast_is_what_is_unusual_in_the_set_and_a_coloured_set_has_none(people, tmp_path):
+    both = [cast(one, warmth=1.5 if number % 8 == 0 else 0.0) for number, one in enumerate(people * 2)]
+    found = measure(write(tmp_path, both)).signals["cast"]
+    assert roc_auc_score(np.arange(80) % 8 == 0, found) > 0.9
+    (tmp_path / "warm").mkdir()
+    warm = measure(write(tmp_path / "warm", [cast(one, warmth=1.5) for one in people * 2])).signals["cast"]
+    plain = found[np.arange(80) % 8 > 0]
+    assert np.median(warm) < 2 * np.median(plain)
 
 
 def test_maps_show_what_is_hidden_and_who_else_is_there(people, tmp_path):

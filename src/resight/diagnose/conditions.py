@@ -5,7 +5,8 @@ must not be the judged model. Without one the mask is a prior and what needs a m
 Hidden: how sure the parser is that something hides a part. Beside it, and alone for a parser that does not say: what
 the person's silhouette lacks, band by band from head to foot and on either side of its own middle, beside the usual
 silhouette of the same set (the median over its pictures). A crop that cuts the person is filled by what is left of it,
-so that what is cut off hardly counts as hidden.
+so that what is cut off hardly counts as hidden. A colour cast, too, is how much warmer or cooler a picture is than the
+set's median: no single picture says whether its light or its things are yellow.
 Proof: tests/diagnose/test_conditions.py; benchmarks/diagnose_conditions.py on rendered people with planted causes.
 """
 
@@ -23,10 +24,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy.typing import NDArray
 
-from resight.data.degrade import to_linear
 from resight.data.images import read_picture
 from resight.data.labels import LIP20, LabelSet
-from resight.diagnose.colours import to_lab
+from resight.diagnose.colours import coarse, coarse_lab
 from resight.diagnose.looks import POSE, garment_masks, poses
 from resight.diagnose.signals import SIGNALS, prepare
 from resight.errors import BadPicture, BadRecipe, UnknownName
@@ -61,6 +61,11 @@ class Seen(Protocol):
     @property
     def hidden(self) -> float:
         """How surely something in front hides a part of the person, 0..1; NaN where the parser does not say."""
+        ...
+
+    @property
+    def company(self) -> float:
+        """How surely a part of another person shows, 0..1; NaN where the parser does not say."""
         ...
 
 
@@ -118,7 +123,7 @@ class Conditions:
 
 def read_thresholds(path: Path = THRESHOLDS) -> Thresholds:
     """Read a file of thresholds; raises BadRecipe, or UnknownName for a signal that there is not."""
-    known = [*(one.name for one in SIGNALS), "hidden", "hidden_frac"]
+    known = [*(one.name for one in SIGNALS), "company", "hidden", "hidden_frac", "cast"]
     try:
         text = path.read_bytes()
         content: dict[str, dict[str, Any]] = tomllib.loads(text.decode())
@@ -157,7 +162,7 @@ def measure(
     count = len(paths)
     signals = {one.name: np.full(count, np.nan) for one in SIGNALS}
     readable = np.zeros(count, np.bool_)
-    widths, hidden = np.full((count, 2 * BANDS), np.nan), np.full(count, np.nan)
+    widths, said = np.full((count, 2 * BANDS), np.nan), np.full((count, 2), np.nan)
     clothes, background = np.zeros((count, 2 * BINS**3), np.float32), np.zeros((count, BINS**3), np.float32)
     pose = np.zeros((count, POSE), np.float32)
     for rows, pixels in _batches(paths, told):
@@ -170,15 +175,16 @@ def measure(
             signals[one.name][rows] = one.measure(crops)
         garments = (crops.mask, crops.mask)
         if seen is not None and labels is not None:
-            hidden[rows] = [one.hidden for one in seen]
+            said[rows] = [(one.hidden, one.company) for one in seen]
             widths[rows] = band_widths(labels)
             pose[rows] = poses(labels, label_set)
             garments = garment_masks(labels, label_set, crops.mask)
         clothes[rows] = np.hstack([root_histograms(crops.pixels, where) for where in garments]) / 2**0.5
         background[rows] = root_histograms(crops.pixels, ~crops.mask)
-    signals["hidden"] = hidden
+    signals["hidden"], signals["company"] = said.T
     signals["hidden_frac"] = hidden_share(widths)
     signals["visible_frac"] = 1 - signals["hidden_frac"]
+    signals["cast"] = unusual(signals["warmth"])
     names = tuple(str(path) for path in paths) if files is None else tuple(files)
     scores = score_conditions(signals, thresholds)
     mask = PRIOR if parse is None else parser
@@ -223,10 +229,15 @@ def hidden_share(widths: Float[np.ndarray, "N 32"]) -> Float[np.ndarray, " N"]:
     return np.where(known, missing.sum(1) / usual.sum(), np.nan)
 
 
+def unusual(values: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """How far values lie from their median; from 0 in a set too small to have one."""
+    known = values[~np.isnan(values)]
+    return np.abs(values - (np.median(known) if len(known) >= FEWEST else 0.0))
+
+
 def root_histograms(pixels: UInt8[np.ndarray, "N H W 3"], where: Bool[np.ndarray, "N H W"]) -> Float[np.ndarray, "N E"]:
     """Square roots of colour histograms in CIE Lab, 6 × 6 × 6 bins, inside a mask; zeros where it is empty."""
-    coarse = (pixels >> 3).astype(np.int64)
-    bins = _bins()[coarse[..., 0] << 10 | coarse[..., 1] << 5 | coarse[..., 2]]
+    bins = _bins()[coarse(pixels)]
     each = np.broadcast_to(np.arange(len(pixels))[:, None, None], where.shape)
     size = BINS**3
     counts = np.bincount((each * size + bins)[where], minlength=len(pixels) * size).reshape(len(pixels), size)
@@ -237,9 +248,7 @@ def root_histograms(pixels: UInt8[np.ndarray, "N H W 3"], where: Bool[np.ndarray
 @functools.cache
 def _bins() -> NDArray[np.int64]:
     """Bin of each colour of 5 bits a channel."""
-    levels = (np.arange(32) * 8 + 4).astype(np.uint8)
-    colours = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(1, -1, 3)
-    lab = to_lab(to_linear(colours))[0]
+    lab = coarse_lab()
     places = np.stack([lab[:, 0] / 100, (lab[:, 1] + 60) / 120, (lab[:, 2] + 60) / 120], axis=1)
     place = np.clip((places * BINS).astype(np.int64), 0, BINS - 1)
     return np.asarray((place[:, 0] * BINS + place[:, 1]) * BINS + place[:, 2])

@@ -21,7 +21,7 @@ from PIL import Image
 
 from resight.data.degrade import LUMINANCE, to_linear
 from resight.data.labels import LabelSet
-from resight.diagnose.colours import lightness_of, to_lab
+from resight.diagnose.colours import lightness_of, warmth_of
 from resight.diagnose.looks import pixels_of
 
 Values = Float[np.ndarray, " N"]
@@ -195,11 +195,9 @@ def clipped(crops: Crops, *, low: bool) -> Values:
     return np.asarray(out.mean((1, 2)), np.float64)
 
 
-def cast(crops: Crops) -> Values:
-    """Colour of what surrounds the person, as distance from grey in CIE a*b*."""
-    mean = np.stack([_mean(crops.light[..., channel], ~crops.mask) for channel in range(3)], axis=1)
-    lab = to_lab(mean[:, None, None, :])[:, 0, 0]
-    return np.asarray(np.hypot(lab[:, 1], lab[:, 2]))
+def warmth(crops: Crops) -> Values:
+    """Colour of the whole crop along the line from blue to yellow light, in CIE a*b*."""
+    return warmth_of(crops.pixels)
 
 
 def light_index(crops: Crops) -> Values:
@@ -286,7 +284,7 @@ SIGNALS: Final = (
     Signal("dark_frac", "0..1", dark_share, "pixels", 1, ""),
     Signal("clip_low", "0..1", functools.partial(clipped, low=True), "pixels", 1, ""),
     Signal("clip_high", "0..1", functools.partial(clipped, low=False), "pixels", 1, ""),
-    Signal("cast", "a*b*", cast, "pixels", 1, "color_cast"),
+    Signal("warmth", "a*b*", warmth, "pixels", 1, ""),
     Signal("light_index", "L*", light_index, "map", -1, "low_light"),
     Signal("cloth_L", "L*", cloth_lightness, "map", -1, ""),
     Signal("cut_top", "0..1", functools.partial(touches, side="top"), "map", 1, ""),
@@ -297,4 +295,4 @@ SIGNALS: Final = (
     Signal("carried", "0..1", carried_share, "map", 1, "carried_object"),
     Signal("second_share", "0..1", second_share, "second", 1, "multi_person"),
 )
-"""What is measured of each picture; `visible_frac` needs the other pictures too and stands in conditions.py."""
+"""What is measured of each picture; what needs the other pictures too, or the parser alone, stands in conditions.py."""

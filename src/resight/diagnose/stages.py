@@ -46,7 +46,7 @@ def measured(
     """
     there = [path for path in paths if path.is_file()]
     absent = len(paths) - len(there)
-    kept = cache_folder() / f"signals-{fingerprint(there, 'signals 4', parser, absent, tuple(map(str, paths)))}.npz"
+    kept = cache_folder() / f"signals-{fingerprint(there, 'signals 5', parser, absent, tuple(map(str, paths)))}.npz"
     if not kept.exists():
         found = measure(
             paths, files=files, parse=parse, label_set=label_set, parser=parser, thresholds=thresholds, told=told
