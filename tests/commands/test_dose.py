@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 
 from resight.cli import main
 from resight.commands import embed as command
+from resight.commands.dose import Dose, drawn_queries
 from resight.data.images import read_resized
+from resight.data.reid_sets import find_set
+from resight.diagnose import stages
 from resight.model import Embedded
 from toy_people import ToyCounts, write_market
 
@@ -35,13 +39,34 @@ def toy(tmp_path, monkeypatch):
 
 def test_every_level_of_a_condition_is_a_row(toy, tmp_path, capsys):
     out = tmp_path / "dose.csv"
-    words = ["dose", str(toy), "--conditions", "low_light", "--out", str(out), "--resamples", "100"]
+    words = ["dose", str(toy), "--conditions", "low_light", "--out", str(out), "--resamples", "100", "--any-queries"]
     assert main(words) == 0
     with out.open(newline="") as file:
         found = list(csv.DictReader(file))
     assert [float(row["level"]) for row in found] == [0, 1, 2, 3, 4]
     assert float(found[0]["difference"]) == 0
     assert "low_light (stops), spoilt: query" in capsys.readouterr().out
+
+
+def test_only_clean_queries_are_drawn_and_a_set_without_any_says_so(toy, tmp_path, capsys, monkeypatch):
+    crops = list(find_set(toy).crops("query"))
+    dark = np.arange(len(crops)) % 2 == 0
+
+    def measured(paths, **_):
+        where = [[crop.path for crop in crops].index(path) for path in paths]
+        shown = {"low_light": dark[where], "carried_object": ~dark[where]}
+        return SimpleNamespace(scores=shown, present=shown.__getitem__, readable=np.ones(len(paths), bool))
+
+    monkeypatch.setattr(stages, "measured", measured)
+    config = Dose(dataset=str(toy), parser="none", queries=3)
+    clean = [crop for crop, hidden in zip(crops, dark, strict=True) if not hidden]
+    assert drawn_queries(config, crops) == clean[:3]
+    assert drawn_queries(replace(config, queries=1), crops)[0] in clean
+    assert drawn_queries(replace(config, any_queries=True, queries=0), crops) == crops
+    dark[:] = True
+    words = ["dose", str(toy), "--parser", "none", "--out", str(tmp_path / "dose.csv")]
+    assert main(words) == 2
+    assert "Every query shows a condition by itself" in capsys.readouterr().err
 
 
 def test_unknown_conditions_are_answered_with_the_nearest(toy, capsys):

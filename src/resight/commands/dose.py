@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from resight.commands.datasets import SetOptions
@@ -18,18 +20,25 @@ from resight.diagnose.tables import Table, write_table
 from resight.errors import BadRecipe, UnknownName
 from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.statistics import check_chance
+from resight.types import Crop
 
 if TYPE_CHECKING:
     from resight.model import Embedded, Model
 
 BATCH = 64
+LOOKED_AT = 3
+"""Times as many queries are looked at as clean ones are asked for: most crops show nothing."""
+CARRIED = "carried_object"
+FEWEST = 50
+"""Queries that are looked at at least: less has no usual silhouette and light."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dose(SetOptions):
     """Spoil pictures of a data set level by level and score each level: a curve a condition, with intervals.
 
-    Queries are drawn by --queries; those without a true match are in no score. Level 0 is the picture as it is.
+    Queries are drawn by --queries among those that show no condition by themselves, so that a level is the whole dose;
+    those without a true match are in no score. Level 0 is the picture as it is.
     """
 
     dataset: str
@@ -41,13 +50,15 @@ class Dose(SetOptions):
     parts: Path | None = None
     """Folder of part maps of the set (`resight parts`), for a model that looks at them."""
     parser: str | None = None
-    """With --parts: what made these maps, to parse the spoilt pictures; left out, parser-lite."""
+    """What says which queries are clean, and with --parts made the maps; left out, parser-lite; `none`: no parser."""
     conditions: tuple[str, ...] = ("all",)
     """Conditions by name, or `all`."""
     setting: Setting = "query"
     """What is spoilt: the queries, the gallery pictures of their persons, or both."""
     queries: int = 500
-    """Queries, drawn at random; 0 takes all."""
+    """Queries, drawn at random; 0 takes all that are clean."""
+    any_queries: bool = False
+    """Draw among all queries, also those that are dark, hidden, coarse or the like by themselves."""
     protocol: ProtocolName = "market"
     """Which gallery pictures a query must ignore."""
     resamples: int = 2000
@@ -70,9 +81,7 @@ def dose(config: Dose) -> int:
         raise BadRecipe(f"--queries is {config.queries}; give a number of queries, or 0 for all.")
     reid_set = config.reid_set(config.dataset)
     query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
-    if config.queries and config.queries < len(query):
-        drawn = np.random.default_rng(config.seed).permutation(len(query))[: config.queries]
-        query = [query[row] for row in sorted(drawn.tolist())]
+    query = drawn_queries(config, query)
     model = open_model(config.model)
     features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
     embed = _embedder(config, model)
@@ -100,6 +109,43 @@ def dose(config: Dose) -> int:
     write_table(config.out, _rows(curves, model=config.model or DEFAULT_MODEL))
     print(f"{len(query):,} queries: {config.out.with_suffix('.csv')}")
     return 0
+
+
+def drawn_queries(config: Dose, query: Sequence[Crop]) -> list[Crop]:
+    """As many queries as are asked for, in the set's order; where fewer are clean, those."""
+    order = np.random.default_rng(config.seed).permutation(len(query))
+    most = config.queries or len(query)
+    if not config.any_queries:
+        looked_at = order[: max(FEWEST, LOOKED_AT * most)]
+        clean = _clean(config, [query[row] for row in looked_at.tolist()])
+        order = looked_at[clean]
+        told = f"{clean.sum():,} of {len(looked_at):,} queries that were looked at show no condition by themselves"
+        print(f"{told}; --any-queries draws among all.", file=sys.stderr)
+        if not len(order):
+            raise BadRecipe("Every query shows a condition by itself; --any-queries spoils them all the same.")
+    return [query[row] for row in sorted(order[:most].tolist())]
+
+
+def _clean(config: Dose, query: Sequence[Crop]) -> Bool[np.ndarray, " N"]:
+    """Which queries show no condition; who carries something is as clean as who does not."""
+    from resight.commands.conditions import open_parser
+    from resight.diagnose.conditions import read_thresholds
+    from resight.diagnose.stages import measured
+
+    parse, classes, name = open_parser(config.parser)
+    paths = [crop.path for crop in query]
+    with bar("looking for clean queries", total=len(paths)) as told:
+        found = measured(
+            paths,
+            files=[path.name for path in paths],
+            thresholds=read_thresholds(),
+            parse=parse,
+            label_set=classes,
+            parser=name,
+            told=told,
+        )
+    shown = [found.present(name) for name in found.scores if name != CARRIED]
+    return np.asarray(~np.any(shown, axis=0) & found.readable)
 
 
 def _embedder(config: Dose, model: Model) -> Callable[[Sequence[NDArray[np.uint8]]], Embedded]:
