@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +65,46 @@ def test_the_survey_writes_what_was_run_and_names_what_was_not(
     assert found["budget"]["wanted_steps_reached"] is False
     assert 0 <= found["rows"]["cocnn"]["people"]["mean_iou"] <= 1
     assert "ccp" not in found["rows"]["cocnn"]
+
+
+def test_a_row_that_was_stopped_goes_on_and_ends_as_an_unbroken_one(
+    tmp_path: Path, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import parser_training
+    import torch
+    from parser_training import parsing_data, train
+
+    from resight.parsing import build_parser
+    from resight.train.parser_recipe import ParserRecipe
+    from resight.train.parsing_pictures import ParsingSet
+
+    recipe = ParserRecipe(parser="ce2p", backbone="resnet18", height=32, width=16, batch=2, steps=4, warmup=1)
+    data = parsing_data(write_people(tmp_path / "people"), recipe)
+    monkeypatch.setattr(parser_training, "SAVE_EVERY", 2)
+    state, ends = tmp_path / "row.state", []
+
+    class Stopped(ParsingSet):
+        """Batches that stop like a killed process before the third."""
+
+        def batches(self, recipe: Any, steps: range, **more: Any) -> Iterator[Any]:
+            for step, batch in zip(steps, data.batches(recipe, steps, **more), strict=True):
+                if step == 3:
+                    raise KeyboardInterrupt
+                yield batch
+
+    stopped = Stopped(*(getattr(data, one.name) for one in fields(data)))
+    for stop in (False, True):
+        torch.manual_seed(0)
+        network = build_parser("ce2p", classes=20, backbone="resnet18")
+        if stop:
+            with pytest.raises(KeyboardInterrupt):
+                train(network, recipe, stopped, state=state)
+            assert state.exists()
+            torch.manual_seed(5)
+        assert np.isfinite(train(network, recipe, data, state=state)["training_pixels_right"])
+        assert not state.exists()
+        ends.append(network.state_dict())
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
 def test_gains_are_paired_over_pictures_and_seeds() -> None:
