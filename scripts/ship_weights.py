@@ -242,7 +242,7 @@ def hidden_told() -> str:
     whole = json.loads(result.read_text())["conditions"]["occlusion"]["whole_set"]
     low, high = whole["ci95"]
     return (
-        "one linear layer fitted to labels by eye of training crops (`scripts/teach_hidden.py`); AUC on 180 labelled "
+        "one linear layer fitted to labels by eye of training crops (`scripts/teach_by_eye.py`); AUC on 180 labelled "
         f"queries {whole['auc']:.3f} ({low:.3f} to {high:.3f}, `benchmarks/label_agreement.py`)"
     )
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from resight.nn.backbones import EfficientNetLite
 from resight.nn.parsing import Parsing
-from resight.parsers.lite import Company, FromView, LiteBackbone, ParserLite, with_places
+from resight.parsers.lite import AnyPlace, FromView, LiteBackbone, ParserLite, with_places
 from resight.parsers.lite_losses import borders, foreground_iou, lite_objective, thinned
 from resight.parsing import ParserSettings, parser_from_state
 
@@ -172,7 +172,7 @@ def test_company_is_learned_where_it_is_known() -> None:
 
 def test_company_is_told_by_the_place_that_shows_it_and_not_by_the_size_of_the_crop() -> None:
     torch.manual_seed(0)
-    company = Company(8).eval()
+    company = AnyPlace(8).eval()
     company.look = torch.nn.Identity()
     company.answer = torch.nn.Conv2d(10, 1, 1, bias=False)
     company.answer.weight.data = torch.eye(1, 10)[..., None, None]

@@ -135,7 +135,7 @@ class FromView(nn.Module):
 class Hides(nn.Module):
     """Whether something hides a part of the person: context maps B C h w, seen in 4 × 2 fields -> logits B.
 
-    Linear, so that a few hundred labels by eye can teach it (`scripts/teach_hidden.py`).
+    Linear, so that a few hundred labels by eye can teach it (`scripts/teach_by_eye.py`).
     """
 
     def __init__(self, channels: int) -> None:
@@ -151,8 +151,8 @@ def fields(x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B E"]:
     return F.adaptive_avg_pool2d(x, FIELDS).flatten(1)
 
 
-class Company(nn.Module):
-    """Whether a part of another person shows: context maps B C h w -> logits B.
+class AnyPlace(nn.Module):
+    """Whether any place of a map shows something: maps B C h w -> logits B.
 
     Every place answers; the answers are weighed by their own softmax, so that one strip of an arm at a border is enough
     and the size of the crop does not matter.
@@ -168,13 +168,24 @@ class Company(nn.Module):
         return torch.as_tensor((answers * answers.softmax(1)).sum(1))
 
 
+class Company(nn.Module):
+    """Whether a part of another person shows: bodies are told from context, hands at a border from finer maps."""
+
+    def __init__(self, context: int, fine: int) -> None:
+        super().__init__()
+        self.bodies, self.hands = AnyPlace(context), AnyPlace(fine)
+
+    def forward(self, context: Float[Tensor, "B C h w"], fine: Float[Tensor, "B D H W"]) -> Float[Tensor, " B"]:
+        return torch.as_tensor(self.bodies(context) + self.hands(fine))
+
+
 class LiteHead(nn.Module):
     """Decoder from the maps at strides 2, 4, 8, 16 to a Parsing at stride 2."""
 
     def __init__(self, *, classes: int, width: int = 160, tells: bool = False) -> None:
         super().__init__()
         self.hides = Hides(width) if tells else None
-        self.company = Company(width) if tells else None
+        self.company = Company(width, 64) if tells else None
         fine, middle, coarse, deep = TAP_CHANNELS
         self.context = Context(deep, width)
         self.skip8 = _pointwise(coarse, 96)
@@ -192,19 +203,23 @@ class LiteHead(nn.Module):
         self.coarse_answer = nn.Conv2d(64, classes + 1, 1)
         self.sure = nn.Sequential(nn.Linear(width + 64, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
 
-    def forward(self, maps: tuple[Tensor, ...]) -> Parsing:
+    def decode(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Context at stride 16, view, maps at stride 4, and the answers at stride 2 (the last channel: others)."""
         fine, middle, coarse, deep = maps
         context, view = self.context(deep)
         x = self.mix8(with_places(F.relu(self.skip8(coarse) + _twice(self.up8(context)))))
         x = self.refine8(self.view8(x, view))
         x = self.mix4(with_places(F.relu(self.skip4(middle) + _twice(self.up4(x)))))
-        x = middle4 = self.refine4(self.view4(x, view))
-        x = self.mix2(F.relu(self.skip2(fine) + _twice(self.up2(x))))
-        found = self.answer(x) + _twice(self.coarse_answer(middle4))
+        middle4 = self.refine4(self.view4(x, view))
+        x = self.mix2(F.relu(self.skip2(fine) + _twice(self.up2(middle4))))
+        return context, view, middle4, self.answer(x) + _twice(self.coarse_answer(middle4))
+
+    def forward(self, maps: tuple[Tensor, ...]) -> Parsing:
+        context, view, middle4, found = self.decode(maps)
         seen = torch.cat([context.mean((2, 3)), middle4.mean((2, 3))], 1).detach()
         sure = torch.sigmoid(self.sure(seen).squeeze(1))
         hidden = None if self.hides is None else self.hides(context)
-        company = None if self.company is None else self.company(context)
+        company = None if self.company is None else self.company(context, middle4)
         return Parsing(
             **{"logits": found[:, :-1], "second": found[:, -1:], "sure": sure, "view": view},
             hidden=hidden,
