@@ -3,12 +3,12 @@
     python scripts/teach_by_eye.py runs/parser --people PEOPLE --market ~/market1501 --out runs/parser-taught
 
 Nothing else of the parser changes. `--market` holds `outlines/` and `labels.csv` beside its training pictures
-(benchmarks/labels/market1501-train.csv; `unsure` teaches nothing). Persons kept for choices teach nothing, and labels of
+(benchmarks/labels/market1501-train.csv; `unsure` teaches nothing). Persons kept for choices teach nothing. Labels of
 queries (market1501-queries.csv) are never read here; `resight label --check` compares with them.
 Company: its head learns anew on frozen maps, by batches as in training: labelled crops, people pasted into crops, and
-rendered people. Hidden: what hides people on streets (bicycles, rails, umbrellas, bags) is in no picture whose truth is
-exact, so the layer is fitted to the labels and, with a small weight, to rendered people (hidden from HIDDEN on): linear,
-a logistic regression with a ridge, yes and no weighing the same.
+rendered people. Hidden: what hides people on streets (bicycles, rails, umbrellas, bags) is in no picture whose truth
+is exact, so the layer is fitted to the labels and, with a small weight, to rendered people (hidden from HIDDEN on):
+linear, a logistic regression with a ridge, yes and no weighing the same.
 """
 
 from __future__ import annotations
