@@ -67,7 +67,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     if chosen.most:
         rows = [rows[row] for row in sorted(rng.permutation(len(rows))[: chosen.most].tolist())]
-    parse, classes, name = open_parser(chosen.parser)
+    parse, classes, name = open_parser(chosen.parser, flip=True)
     start = time.process_time()
     found = measure([chosen.people / row["file"] for row in rows], parse=parse, label_set=classes, parser=name)
     seconds = time.process_time() - start

@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--parser", default=None)
     options = parser.parse_args()
     labels = read_labels(LABELS)
-    parse, classes, name = open_parser(options.parser)
+    parse, classes, name = open_parser(options.parser, flip=True)
     found = measure([options.data / file for file in labels.files], parse=parse, label_set=classes, parser=name)
     persons = np.array([Path(file).name.split("_")[0] for file in labels.files])
     conditions: dict[str, Any] = {}

@@ -46,7 +46,7 @@ def conditions(config: ConditionsOf) -> int:
     if not paths:
         seen = "holds no pictures" if config.crops.is_dir() else "is no folder"
         raise DatasetNotFound(f"{config.crops} {seen}; pass a folder of crops.")
-    parse, labels, parser = open_parser(config.parser)
+    parse, labels, parser = open_parser(config.parser, flip=True)
     files = [path.relative_to(config.crops).as_posix() for path in paths]
     with bar("measuring", total=len(paths)) as told:
         found = measure(
@@ -69,14 +69,18 @@ def conditions(config: ConditionsOf) -> int:
     return 1 if unreadable else 0
 
 
-def open_parser(name: str | None) -> OpenParser:
+def open_parser(name: str | None, *, flip: bool = False) -> OpenParser:
     """Load a parser as a function from crops to maps, with the classes of its maps, and its name and weights in a word.
 
-    None is the shipped one; NO_PARSER gives no function, and masks are a prior then.
+    None is the shipped one; NO_PARSER gives no function, and masks are a prior then. `flip` looks at each crop twice,
+    the second time mirrored: surer of who else is there, and half as fast.
     """
     if name == NO_PARSER:
         return None, LIP20, PRIOR
     from resight.parsing import DEFAULT_PARSER, load_parser, weights_print
 
     model = load_parser(name or DEFAULT_PARSER)
-    return model.parse, model.labels, f"{name or DEFAULT_PARSER} {weights_print(model)[:8]}"
+    told = f"{name or DEFAULT_PARSER} {weights_print(model)[:8]}"
+    if flip:
+        return functools.partial(model.parse, flip=True), model.labels, f"{told}, mirrored too"
+    return model.parse, model.labels, told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -158,11 +159,13 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         folders = [config.reid_set(str(config.x)).root, config.images]
     else:
         from resight.commands.embed import embed_set, open_model
+        from resight.model import DEFAULT_MODEL, find_weights
 
         reid_set = config.reid_set(str(config.x))
         folders = [reid_set.root]
         kept = config.out / "features.npz"
-        made = {"set": str(reid_set.source.absolute()), "model": str(config.model)}
+        weights = hashlib.sha256(find_weights(config.model or DEFAULT_MODEL).read_bytes()).hexdigest()[:12]
+        made = {"set": str(reid_set.source.absolute()), "model": str(config.model), "weights": weights}
         if config.parts is not None:
             made["parts"] = str(asdict(read_stamp(config.parts)))
         if kept.is_file() and read_run(config.out).get("made") == made:

@@ -170,7 +170,7 @@ def _files(reid_set: ReidSet) -> list[str]:
 
 
 def _measured(config: Label, reid_set: ReidSet) -> Conditions:
-    parse, classes, name = open_parser(config.parser)
+    parse, classes, name = open_parser(config.parser, flip=True)
     paths = [crop.path for crop in reid_set.crops("query")]
     with bar("measuring", total=len(paths)) as told:
         return measured(
