@@ -220,11 +220,8 @@ class LiteHead(nn.Module):
         sure = torch.sigmoid(self.sure(seen).squeeze(1))
         hidden = None if self.hides is None else self.hides(context)
         company = None if self.company is None else self.company(context, middle4)
-        return Parsing(
-            **{"logits": found[:, :-1], "second": found[:, -1:], "sure": sure, "view": view},
-            hidden=hidden,
-            company=company,
-        )
+        second = found[:, -1:]
+        return Parsing(logits=found[:, :-1], second=second, sure=sure, view=view, hidden=hidden, company=company)
 
 
 def _twice(maps: Tensor) -> Tensor:
