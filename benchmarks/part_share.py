@@ -65,16 +65,16 @@ def main() -> None:
         sets["clean"] = embed_sides(*query_per_camera(held_out), model, root=found.root)
     if options.occluded:
         sets[options.occluded.name] = embed_set(find_set(options.occluded), model)
-    rows: dict[str, dict[str, float]] = {}
+    rows: list[dict[str, Any]] = []
     for share in SHARES:
         row = {name: score_features(replace(one, part_share=share)).mean_ap for name, one in sets.items()}
         if options.keypoints and "clean" in sets:
             row["other-view"] = score_views(replace(sets["clean"], part_share=share), options.keypoints).other.mean_ap
-        rows[f"{share:g}"] = row
+        rows.append({"share": share, "mean_ap": row})
         print(share, *(f"{name} {value:.4f}" for name, value in row.items()), flush=True)
     name = options.name or Path(options.model).name
     source = {"model": name, "weights": model.settings.source, "said_by_model": model.settings.part_share}
-    measuring.write_any(f"part_share-{name}", {**source, "mean_ap_by_share": rows})
+    measuring.write_any(f"part_share-{name}", {**source, "rows": rows})
 
 
 if __name__ == "__main__":

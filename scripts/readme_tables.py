@@ -18,6 +18,8 @@ REPOSITORY: Final = Path(__file__).resolve().parent.parent
 MISSING: Final = "not measured"
 PARSED: Final = "parser_quality-parser-lite.json"
 DIAGNOSED: Final = "market1501_diagnosis-one-pass.json"
+SHARES: Final = ("0 (whole bodies)", "0.5", "0.8", "0.9", "0.95", "0.98", "0.99", "1 (parts alone)")
+"""Rows of `benchmarks/part_share.py`."""
 CAUSES: Final = {
     "similar_clothing": "look-alike clothes",
     "pose_viewpoint": "pose and viewpoint",
@@ -109,7 +111,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     "README.md": ("accuracy", "transfer", "parsing", "parsing-speed", "training", "speed"),
     "docs/parsers_survey.md": ("survey", "survey-cost", "components"),
     "docs/market1501.md": ("market-causes", "market-remedies"),
-    "docs/reid_survey.md": ("contrasts",),
+    "docs/reid_survey.md": ("contrasts", "part-share"),
 }
 """Which tables a page holds."""
 
@@ -123,6 +125,7 @@ HEADS: Final[dict[str, list[str]]] = {
         "validation persons: mAP",
         "Rank-1",
     ],
+    "part-share": ["share of parts in the distance", "mAP", "40 % hidden: mAP", "other view: mAP"],
     "market-causes": [
         "cause",
         "queries that show it",
@@ -218,6 +221,7 @@ ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
         for says, name in (
             ("`one-pass` (shipped, the default)", "one-pass"),
             ("`baseline-lite` (shipped)", "baseline-lite"),
+            ("`one-pass-rendered` (shipped; no picture of a real person taught it)", "one-pass-rendered"),
         )
     ],
     "contrasts": [
@@ -250,6 +254,16 @@ ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
     "market-remedies": [
         (says, cells(DIAGNOSED, *looks("gain", f"by_cause.{cause}.gains.rerank", f"by_cause.{cause}.gains.parts")))
         for cause, says in (("all", "all (mAP)"), *CAUSES.items())
+    ],
+    "part-share": [
+        (
+            says,
+            cells(
+                "part_share-visible-parts-1.json",
+                *((f"rows.{row}.mean_ap.{place}", percent) for place in ("clean", "occluded-40", "other-view")),
+            ),
+        )
+        for row, says in enumerate(SHARES)
     ],
     "transfer": [
         (
