@@ -79,3 +79,12 @@ def test_held_out_persons_are_not_scored_by_weights_that_know_them(tmp_path: Pat
     recipe = replace(RECIPE, backbone_weights="baseline-lite", validation_persons=2, persons=4, pictures=2)
     with pytest.raises(BadRecipe, match="learned from all training persons"):
         embedder.Run(tmp_path, recipe, TrainingSet(pictures, classes, "toy"), watch=lambda *_: None)
+    run = tmp_path / "run"  # a folder of one's own, by its whole path, is no shipped model
+    run.mkdir()
+    saved(run / "model.safetensors", "baseline")
+    embedder.Run(
+        tmp_path / "next",
+        replace(recipe, backbone_weights=str(run)),
+        TrainingSet(pictures, classes, "toy"),
+        watch=lambda *_: None,
+    )

@@ -227,7 +227,8 @@ class Run(FolderRun):
         Also where held-out persons would be scored by weights that know them.
         """
         name, covering = self.recipe.embedder, self.recipe.covering
-        if self.recipe.validation_persons and (WEIGHTS / self.recipe.backbone_weights / "model.safetensors").is_file():
+        shipped = {path.parent.name for path in WEIGHTS.glob("*/model.safetensors")}  # a run's folder is none of them
+        if self.recipe.validation_persons and self.recipe.backbone_weights in shipped:
             raise BadRecipe(
                 f"The shipped `{self.recipe.backbone_weights}` learned from all training persons, so the "
                 f"{self.recipe.validation_persons} held-out ones would not be new to it. Start from `imagenet` or from "
