@@ -47,14 +47,14 @@ Rank-1 {rank1:.1%} ({low1:.1%} to {high1:.1%}), mINP {inp:.1%} |
 | mAP by the trapezoid | {trapezoid:.1%} |
 
 The interval is a bootstrap over the test persons; it does not hold what another training seed would change, which is
-not measured: one seed was trained. Settings were chosen on training persons. Measured by `benchmarks/market1501.py`;
+not measured: one seed was trained. Settings were chosen on {chosen_on} persons. Measured by `benchmarks/market1501.py`;
 every scoring of the official test split, also of earlier weights of this name, is logged in
 `benchmarks/results/official_scorings.jsonl`.
 
 ## What it is for, and what not
 
-{fit}; measure before you rely on it. It must not be used to identify or follow people without a lawful basis and their
-knowledge; see RESPONSIBLE_USE.md.
+{fit}; measure before you rely on it.
+It must not be used to identify or follow people without a lawful basis and their knowledge; see RESPONSIBLE_USE.md.
 
 ## Licence
 
@@ -68,6 +68,7 @@ LEARNED = {
             "For research on re-identification. It learned from 751 persons on one campus in one summer: expect it to\n"
             "do worse on other cameras, clothes, seasons and people"
         ),
+        "chosen_on": "training",
         "terms": "Research only",
     },
     "people": {
@@ -76,6 +77,7 @@ LEARNED = {
             "For where no terms of a data set may bind, as a start for training, and to see what rendered people\n"
             "teach. On real cameras it does much worse than a model that learned from them"
         ),
+        "chosen_on": "rendered",
         "terms": "Free of the terms of any set of people",
     },
 }
