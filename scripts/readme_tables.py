@@ -111,7 +111,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     "README.md": ("accuracy", "transfer", "parsing", "parsing-speed", "training", "speed"),
     "docs/parsers_survey.md": ("survey", "survey-cost", "components"),
     "docs/market1501.md": ("market-causes", "market-remedies"),
-    "docs/reid_survey.md": ("contrasts", "part-share"),
+    "docs/reid_survey.md": ("contrasts", "part-share", "part-share-one-pass"),
 }
 """Which tables a page holds."""
 
@@ -125,7 +125,10 @@ HEADS: Final[dict[str, list[str]]] = {
         "validation persons: mAP",
         "Rank-1",
     ],
-    "part-share": ["share of parts in the distance", "mAP", "40 % hidden: mAP", "other view: mAP"],
+    **dict.fromkeys(
+        ("part-share", "part-share-one-pass"),
+        ["share of parts in the distance", "mAP", "40 % hidden: mAP", "other view: mAP"],
+    ),
     "market-causes": [
         "cause",
         "queries that show it",
@@ -255,16 +258,19 @@ ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
         (says, cells(DIAGNOSED, *looks("gain", f"by_cause.{cause}.gains.rerank", f"by_cause.{cause}.gains.parts")))
         for cause, says in (("all", "all (mAP)"), *CAUSES.items())
     ],
-    "part-share": [
-        (
-            says,
-            cells(
-                "part_share-visible-parts-1.json",
-                *((f"rows.{row}.mean_ap.{place}", percent) for place in ("clean", "occluded-40", "other-view")),
-            ),
-        )
-        for row, says in enumerate(SHARES)
-    ],
+    **{
+        table: [
+            (
+                says,
+                cells(
+                    f"part_share-{run}.json",
+                    *((f"rows.{row}.mean_ap.{place}", percent) for place in ("clean", "occluded-40", "other-view")),
+                ),
+            )
+            for row, says in enumerate(SHARES)
+        ]
+        for table, run in (("part-share", "visible-parts-1"), ("part-share-one-pass", "one-pass-held-out"))
+    },
     "transfer": [
         (
             says,
