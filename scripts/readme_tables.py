@@ -125,10 +125,10 @@ HEADS: Final[dict[str, list[str]]] = {
         "validation persons: mAP",
         "Rank-1",
     ],
-    **dict.fromkeys(
-        ("part-share", "part-share-one-pass"),
-        ["share of parts in the distance", "mAP", "40 % hidden: mAP", "other view: mAP"],
-    ),
+    **{
+        table: ["share of parts in the distance", "mAP", "40 % hidden: mAP", "other view: mAP"]
+        for table in ("part-share", "part-share-one-pass")
+    },
     "market-causes": [
         "cause",
         "queries that show it",
