@@ -47,11 +47,8 @@ MARGIN_S = 45.0
 """Kept at a step's end for saving and copying."""
 PACKED = ("src/", "scripts/", "benchmarks/results/leaderboard/README.md", "pyproject.toml", "README.md", "LICENSE")
 """What `pip install -e .` needs; the leaderboard's folder goes into the wheel."""
-LEFT_OUT = (
-    "/sample/sample.zip",
-    *(f"/weights/{name}/model.safetensors" for name in ("baseline-lite", "one-pass", "parser-lite")),
-)
-"""Nothing of these is trained from; the parser goes beside the code."""
+LEFT_OUT = ("/sample/sample.zip", "/model.safetensors")
+"""Ends of names. Nothing of these is trained from; the parser goes beside the code."""
 DATA, PARSER, OBJECTS, PEOPLE = "data", "parser.safetensors", "objects", "people"
 KEPT: Final = ("config.toml", "run.json", "log.jsonl", "validation.jsonl")
 
@@ -112,7 +109,7 @@ JOBS: Final = (
 def pack(data: Path, out: Path, *, parser: Path | None, objects: Path | None, people: Path | None = None) -> int:
     """Write the archive; returns its bytes. Exits where it is larger than a pack may be."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
-    code = [name for name in names.split("\0") if name.startswith(PACKED) and not any(one in name for one in LEFT_OUT)]
+    code = [name for name in names.split("\0") if name.startswith(PACKED) and not name.endswith(LEFT_OUT)]
     pictures = sorted((data / "bounding_box_train").glob("*.jpg"))
     if not pictures:
         sys.exit(f"{data} holds no bounding_box_train/*.jpg: pass Market-1501's folder.")
