@@ -185,7 +185,7 @@ def test_a_dose_of_a_model_that_looks_at_maps_parses_the_spoilt_pictures_with_th
     assert main(["parts", str(people), "--model", parsers[0], "--out", str(maps), *size]) == 0
     assert train(people, recipe(tmp_path, "spreid"), run, "--parts", str(maps)) == 0
     dose = ["dose", str(people), "--model", str(run), "--conditions", "low_light", "--resamples", "100"]
-    dose += ["--out", str(tmp_path / "dose.csv")]
+    dose += ["--out", str(tmp_path / "dose.csv"), "--any-queries"]
     assert main(dose) == 2
     assert "needs part maps beside the pictures" in capsys.readouterr().err
     assert main([*dose, "--parts", str(maps), "--parser", parsers[1]]) == 2

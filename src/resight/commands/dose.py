@@ -17,7 +17,7 @@ from resight.commands.progress import bar
 from resight.data.images import read_picture, resize
 from resight.diagnose.dose import COURSES, Curve, Setting, dose_curve
 from resight.diagnose.tables import Table, write_table
-from resight.errors import BadRecipe, UnknownName
+from resight.errors import BadFeatures, BadRecipe, UnknownName
 from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.statistics import check_chance
 from resight.types import Crop
@@ -81,10 +81,12 @@ def dose(config: Dose) -> int:
         raise BadRecipe(f"--queries is {config.queries}; give a number of queries, or 0 for all.")
     reid_set = config.reid_set(config.dataset)
     query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
-    query = drawn_queries(config, query)
     model = open_model(config.model)
-    features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
+    if model.needs_maps and config.parts is None:
+        raise BadFeatures(model.wants_maps)
     embed = _embedder(config, model)
+    query = drawn_queries(config, query)
+    features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
     rows = np.flatnonzero(np.isin(features.gallery.persons, features.query.persons))
     asked = [read_picture(crop.path) for crop in query] if config.setting != "gallery" else []
     searched = [read_picture(gallery[row].path) for row in rows.tolist()] if config.setting != "query" else []
