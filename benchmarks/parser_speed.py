@@ -4,7 +4,7 @@
 
 CE2P is measured at the sizes that it is trained at (384 × 128, 473 × 473) and at parser-lite's own. Every kind runs in
 a process of its own, in turn, so that a busy minute hits all of them; CPU seconds are counted, so that a neighbour
-costs little. Random weights are as fast as trained ones. Writes results/parser_speed.json with how many times as fast
+costs little; freed memory is kept, as resight's commands keep it. Random weights are as fast as trained ones. Writes results/parser_speed.json with how many times as fast
 parser-lite is, by CPU seconds, and whether that is the 40 times of CE2P at 384 × 128 that the project set itself.
 Without the extra `onnx` its rows say "not measured". About three CPU minutes.
 """
@@ -46,8 +46,10 @@ def measure(kind: str, *, threads: int, seconds: float) -> dict[str, float]:
     import numpy as np
     import torch
 
+    from resight.allocator import keep_freed_memory
     from resight.parsing import ParserModel, ParserSettings, build_parser
 
+    keep_freed_memory()
     torch.set_num_threads(threads)
     parser, engine, size = kind.split()
     high, wide = (int(side) for side in size.split("x"))
