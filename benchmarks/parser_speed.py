@@ -5,8 +5,9 @@
 CE2P is measured at the sizes that it is trained at (384 × 128, 473 × 473) and at parser-lite's own. Every kind runs in
 a process of its own, in turn, so that a busy minute hits all of them; CPU seconds are counted, so that a neighbour
 costs little; freed memory is kept, as resight's commands keep it. Random weights are as fast as trained ones. Writes
-results/parser_speed.json with how many times as fast parser-lite is, by CPU seconds, and whether that is the 40 times of
-CE2P at 384 × 128 that the project set itself. Without the extra `onnx` its rows say "not measured". About three CPU minutes.
+results/parser_speed.json with how many times as fast parser-lite is, by CPU seconds, and whether that is the 40 times
+of CE2P at 384 × 128 that the project set itself. Without the extra `onnx` its rows say "not measured". About three CPU
+minutes.
 """
 
 from __future__ import annotations
