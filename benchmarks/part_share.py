@@ -25,7 +25,7 @@ SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 PERSONS = 100
 
 
-def learned_from(model: str) -> int:
+def held_out_persons(model: str) -> int:
     """How many of the highest-numbered persons a run held out; 0 for shipped weights."""
     settings = Path(model) / "config.toml"
     if not settings.is_file():
@@ -56,7 +56,7 @@ def main() -> None:
     model = load_model(options.model)
     found = find_set(options.data)
     rendered = (options.data / "people.csv").is_file()
-    if not rendered and learned_from(options.model) < PERSONS:
+    if not rendered and held_out_persons(options.model) < PERSONS:
         sys.exit(f"{options.model} learned from the {PERSONS} validation persons: choose its share on rendered people.")
     sets: dict[str, Any] = {}
     if rendered:

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from resight.model import load_model, save_model
+from resight.model import load_model, save_model, shipped_names
 from resight.parsing import is_parser, load_parser, save_parser
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -218,8 +218,7 @@ def facts_of(run: Path) -> dict[str, Any]:
     settings = tomllib.loads((run / "config.toml").read_text())
     told = {key: settings[key] for key in ("steps", "learning-rate", "stages") if key in settings}
     begun = [settings.get(key, "") for key in ("backbone-weights", "parser-weights")]
-    shipped = {path.parent.name for path in WEIGHTS.glob("*/model.safetensors")}  # a run's folder has no name to tell
-    told["started_from"] = [one for one in begun if one in shipped]
+    told["started_from"] = [one for one in begun if one in shipped_names()]
     return json.loads((run / "run.json").read_text()) | told
 
 

@@ -230,6 +230,11 @@ def save_model(path: Path, state: dict[str, Tensor], settings: ModelSettings, *,
         safetensors.torch.save_file(kept, partial, metadata={"resight": json.dumps(asdict(settings))})
 
 
+def shipped_names() -> list[str]:
+    """Names of the weights in the package, embedders and parsers; a run's folder is none of them."""
+    return sorted(file.parent.name for file in WEIGHTS.glob("*/model.safetensors"))
+
+
 def find_weights(name: str | Path) -> Path:
     """The weights file behind a shipped name, a run folder, or a file."""
     given = Path(name)
@@ -239,7 +244,7 @@ def find_weights(name: str | Path) -> Path:
         raise BadWeights(f"{given} holds no model.safetensors. Pass a finished run folder or a weights file.")
     if given.is_file():
         return given
-    shipped = sorted(file.parent.name for file in WEIGHTS.glob("*/model.safetensors"))
+    shipped = shipped_names()
     if str(name) in shipped:
         return WEIGHTS / str(name) / "model.safetensors"
     raise UnknownName("model, run folder or weights file", str(name), shipped)

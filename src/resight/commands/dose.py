@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.images import read_picture, resize
+from resight.diagnose.conditions import FEWEST
 from resight.diagnose.dose import COURSES, Curve, Setting, dose_curve
 from resight.diagnose.tables import Table, write_table
 from resight.errors import BadFeatures, BadRecipe, UnknownName
@@ -29,8 +30,6 @@ BATCH = 64
 LOOKED_AT = 3
 """Times as many queries are looked at as clean ones are asked for: most crops show nothing."""
 CARRIED = "carried_object"
-FEWEST = 50
-"""Queries that are looked at at least: less has no usual silhouette and light."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +117,7 @@ def drawn_queries(config: Dose, query: Sequence[Crop]) -> list[Crop]:
     order = np.random.default_rng(config.seed).permutation(len(query))
     most = config.queries or len(query)
     if not config.any_queries:
-        looked_at = order[: max(FEWEST, LOOKED_AT * most)]
+        looked_at = order[: max(FEWEST, LOOKED_AT * most)]  # fewer have no usual silhouette and light
         clean = _clean(config, [query[row] for row in looked_at.tolist()])
         order = looked_at[clean]
         told = f"{clean.sum():,} of {len(looked_at):,} queries that were looked at show no condition by themselves"

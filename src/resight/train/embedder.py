@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from resight.embedders.one_pass import OnePass
 from resight.errors import BadRecipe, BadWeights, UnknownName
-from resight.model import WEIGHTS, ModelSettings, build_embedder, find_weights, save_model
+from resight.model import ModelSettings, build_embedder, find_weights, save_model, shipped_names
 from resight.nn.backbones import FreezableBackbone, imagenet_weights
 from resight.nn.embeddings import Embeddings
 from resight.parsers.lite import TELLS
@@ -227,8 +227,7 @@ class Run(FolderRun):
         Also where held-out persons would be scored by weights that know them.
         """
         name, covering = self.recipe.embedder, self.recipe.covering
-        shipped = {path.parent.name for path in WEIGHTS.glob("*/model.safetensors")}  # a run's folder is none of them
-        if self.recipe.validation_persons and self.recipe.backbone_weights in shipped:
+        if self.recipe.validation_persons and self.recipe.backbone_weights in shipped_names():
             raise BadRecipe(
                 f"The shipped `{self.recipe.backbone_weights}` learned from all training persons, so the "
                 f"{self.recipe.validation_persons} held-out ones would not be new to it. Start from `imagenet` or from "

@@ -230,7 +230,8 @@ def chosen_canvases(data: ParsingSet, count: int, chance: np.random.Generator, d
         )
     parts = []
     for source, number in zip(data.sources, numbers, strict=True):
-        rows = np.sort(source.rows[chance.integers(len(source.rows), size=number)])
+        often = source.rows
+        rows = np.sort(often[chance.integers(len(often), size=number)])
         arrays = (source.pictures, source.labels, source.others)
         more = (source.whole, source.views, source.hidden, source.company)
         parts.append([array[rows] for array in (*arrays, *more)])

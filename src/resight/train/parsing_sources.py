@@ -100,10 +100,9 @@ def show(record: ParsingPicture, table: SetTable) -> Shown:
         if record.persons is None:
             return Shown(pixels, labels, unknown, everything)
         outline = outlined(record.persons, table, (high, wide))
-        others = unknown if record.company != 0 else np.zeros((high, wide), np.uint8)
+        others = np.zeros_like(outline) if record.company == 0 else unknown
         if record.company == 1:  # the outline holds both: what is outside it is nobody, the rest is not known
-            others = np.where(outline == 0, 0, IGNORE).astype(np.uint8)
-            outline = np.where(outline == 0, 0, IGNORE).astype(np.uint8)
+            others = outline = np.where(outline == 0, 0, IGNORE).astype(np.uint8)
         return Shown(pixels, np.where(labels == IGNORE, outline, labels), others, everything)
     labels = read_target(record, table, height=high, width=wide)
     persons = read_persons(record, height=high, width=wide)
