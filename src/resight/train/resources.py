@@ -75,20 +75,23 @@ def processor() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the source tree this package runs from, with `+changes` when it is not clean; None if unknown."""
-    folder = Path(__file__).parent
+    """The commit of the source tree this package runs from, with `+changes` when it is not clean; None if unknown.
+
+    What benchmarks wrote (benchmarks/results) changes nothing that runs, so it does not count.
+    """
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+changes", "--abbrev=12", "--exclude=*"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        head = _git("describe", "--always", "--abbrev=12", "--exclude=*")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)benchmarks/results")
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip() or None
+    return f"{head}+changes" if head and changed else head or None
+
+
+def _git(*words: str) -> str:
+    """What git says of the folder that this file lies in."""
+    where = Path(__file__).parent
+    found = subprocess.run(["git", *words], cwd=where, capture_output=True, text=True, timeout=10, check=True)
+    return found.stdout.strip()
 
 
 def surroundings() -> dict[str, object]:

@@ -1,0 +1,41 @@
+"""The commit that a number is told with: changed code marks it, what benchmarks wrote does not."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from resight.train import resources
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    code, written = tmp_path / "src" / "resources.py", tmp_path / "benchmarks" / "results" / "a.json"
+    for path in (code, written):
+        path.parent.mkdir(parents=True)
+        path.write_text("1")
+
+    def git(*words):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    monkeypatch.setattr(resources, "__file__", str(code))
+    return code, written
+
+
+def test_changed_code_is_told_and_changed_results_are_not(tree):
+    code, written = tree
+    clean = resources.commit()
+    assert len(clean) == 12
+    written.write_text("2")
+    assert resources.commit() == clean
+    code.write_text("2")
+    assert resources.commit() == f"{clean}+changes"
+
+
+def test_outside_of_a_repository_the_commit_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(resources, "__file__", str(tmp_path / "resources.py"))
+    assert resources.commit() is None
