@@ -37,7 +37,7 @@ def test_shapes_on_every_backbone(backbone: str) -> None:
     assert found.visible.shape == (2, 6)
     assert found.matching.shape == (2, 2 * net.backbone.channels)
     assert found.attention.shape[1] == 7
-    assert len(found.more_logits) == 1
+    assert len(found.more_logits) == 2
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from resight.data.label_sets import PARTS6
 from resight.embedders.masks import six_parts
+from resight.nn.blocks import AveragePool, GeM
 from resight.nn.part_pool import pool_parts
 
 PART_NAMES: Final = PARTS6.classes[1:]
@@ -34,12 +35,14 @@ class PartVectors:
 class PartFeatures(nn.Module):
     """Pool a map under six parts and the foreground, and estimate which share of each part is in view.
 
+    `pool` says what kind of mean: that of the whole, or the plain one.
     The estimate looks at the part's vector and at how large and how certain all parts are; it teaches neither. On a
     grid of few cells that tells little, and a caller who knows more adds its own logits.
     """
 
-    def __init__(self, channels: int, *, width: int) -> None:
+    def __init__(self, channels: int, *, width: int, pool: GeM | AveragePool | None = None) -> None:
         super().__init__()
+        self.pool = AveragePool() if pool is None else pool
         count = len(PART_NAMES)
         self.reduce = nn.Sequential(
             nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
@@ -57,8 +60,9 @@ class PartFeatures(nn.Module):
 
         `seen` are logits of what is visible that are added to the estimate.
         """
-        parts, share = pool_parts(self.reduce(maps), groups[:, 1:])
-        whole, _ = pool_parts(maps, 1 - groups[:, :1])
+        parts, share = pool_parts(self.pool.raised(self.reduce(maps)), groups[:, 1:])
+        whole, _ = pool_parts(self.pool.raised(maps), 1 - groups[:, :1])
+        parts, whole = self.pool.lowered(parts), self.pool.lowered(whole)
         facts = torch.cat([share.clamp_min(1e-4).log() / 4 + 1, groups[:, 1:].float().amax((2, 3))], 1).detach()
         logits = self.seen_by_look(parts.detach()).squeeze(2) + self.seen_by_size(facts)
         logits = logits if seen is None else logits + seen

@@ -1,9 +1,11 @@
 """Parts of a person as vectors, each with how much of it is seen; no parser is needed after training.
 
-An own design on known ideas: part attention taught by part maps and identity on the whole, triplets on parts (Somers et
-al., WACV 2023, arXiv:2211.03679); visibility as a weight of the distance (Sun et al., CVPR 2019, arXiv:1904.00537).
+An own design on known ideas: part attention taught by part maps; identity on whole, foreground and all parts in a row,
+triplets on parts (Somers et al., WACV 2023, arXiv:2211.03679); visibility as a weight of the distance (Sun et al., CVPR
+2019, arXiv:1904.00537).
 Differs: visibility is a share, 0..1, learned from what pasted objects hide of each part, not a threshold on attention;
-six parts without sides, clothes apart from skin; the foreground has a neck of its own and is matched beside the whole.
+six parts without sides, clothes apart from skin; the foreground has a neck of its own and is matched beside the whole;
+parts have one too, since vectors of nothing but positive numbers all look alike to a cosine.
 Proof: tests/embedders/test_visible_parts.py.
 """
 
@@ -74,26 +76,28 @@ class VisibleParts(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(128, 1 + len(PART_NAMES), 1),
         )
-        self.parts = PartFeatures(channels, width=width)
+        self.parts = PartFeatures(channels, width=width, pool=self.pool)
         self.seen = SeenByPlace(channels)
+        joined = width * len(PART_NAMES)
         self.neck, self.foreground_neck = batch_norm_neck(channels), batch_norm_neck(channels)
-        self.classifier = identity_classifiers((channels, channels), classes)
+        self.parts_neck = batch_norm_neck(joined)
+        self.classifier = identity_classifiers((channels, channels, joined), classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
         maps = self.backbone(images)
         attention = self.look(maps)
         whole = self.pool(maps)
         parts = self.parts(maps, attention.float().softmax(1), self.seen(maps.detach()))
-        vectors = self.neck(whole), self.foreground_neck(parts.foreground)
+        vectors = self.neck(whole), self.foreground_neck(parts.foreground), self.parts_neck(parts.parts.flatten(1))
         logits: list[Tensor] = []
         if self.classifier is not None and self.training:
             logits = [head(vector) for head, vector in zip(self.classifier, vectors, strict=True)]
         return Embeddings(
-            matching=torch.cat(vectors, 1),
+            matching=torch.cat(vectors[:2], 1),
             before_neck=whole,
             logits=logits[0] if logits else None,
             more_logits=tuple(logits[1:]),
-            parts=parts.parts,
+            parts=vectors[2].unflatten(1, (len(PART_NAMES), -1)),
             visible=parts.visible,
             attention=attention,
         )
