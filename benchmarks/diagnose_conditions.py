@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 
 import numpy as np
 from measuring import RESULTS
 
-from resight.commands.conditions import open_parser
-from resight.diagnose.conditions import measure
+from resight.commands.conditions import conditions_of, open_parser
 from resight.diagnose.labelled import Labels, agreement
 from resight.diagnose.tables import read_table
+from resight.diagnose.thresholds import read_thresholds
 from resight.train.resources import surroundings
 
 PLANTED = {
@@ -67,17 +66,15 @@ def main() -> None:
     rng = np.random.default_rng(0)
     if chosen.most:
         rows = [rows[row] for row in sorted(rng.permutation(len(rows))[: chosen.most].tolist())]
-    parse, classes, name = open_parser(chosen.parser, flip=True)
-    start = time.process_time()
-    found = measure([chosen.people / row["file"] for row in rows], parse=parse, label_set=classes, parser=name)
-    seconds = time.process_time() - start
+    opened = open_parser(chosen.parser, flip=True)
+    files = tuple(row["file"] for row in rows)
+    found = conditions_of([chosen.people / file for file in files], files, opened, read_thresholds())
     persons = np.array([row["person"] for row in rows])
-    files, seen, weights = tuple(row["file"] for row in rows), np.ones(len(rows), np.bool_), np.ones(len(rows))
+    seen, weights = np.ones(len(rows), np.bool_), np.ones(len(rows))
     result = {
         "pictures": len(rows),
-        "parser": name,
+        "parser": found.mask,
         "thresholds": found.thresholds.version,
-        "cpu_seconds": round(seconds),
     }
     conditions = {one: kind for one, kind in PLANTED.items() if any(row["cause"] == kind for row in rows)}
     for any_dose in (False, True):

@@ -17,9 +17,9 @@ from typing import Any
 import measuring
 import numpy as np
 
-from resight.commands.conditions import open_parser
-from resight.diagnose.conditions import measure
+from resight.commands.conditions import conditions_of, open_parser
 from resight.diagnose.labelled import agreement, read_labels
+from resight.diagnose.thresholds import read_thresholds
 
 LABELS = Path(__file__).parent / "labels" / "market1501-queries.csv"
 AIMS = {"low_light": 0.95, "low_res": 0.90, "multi_person": 0.90, "occlusion": 0.85}
@@ -33,8 +33,8 @@ def main() -> None:
     parser.add_argument("--parser", default=None)
     options = parser.parse_args()
     labels = read_labels(LABELS)
-    parse, classes, name = open_parser(options.parser, flip=True)
-    found = measure([options.data / file for file in labels.files], parse=parse, label_set=classes, parser=name)
+    opened = open_parser(options.parser, flip=True)
+    found = conditions_of([options.data / file for file in labels.files], labels.files, opened, read_thresholds())
     persons = np.array([Path(file).name.split("_")[0] for file in labels.files])
     conditions: dict[str, Any] = {}
     for kind, weights in (("whole_set", labels.weights), ("as_labelled", np.ones(len(labels.files)))):
@@ -47,7 +47,7 @@ def main() -> None:
         "label_agreement",
         {
             "pictures": len(labels.files),
-            "parser": name,
+            "parser": found.mask,
             "thresholds": found.thresholds.version,
             "conditions": conditions,
         },

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from resight.cli import main
+from resight.commands import conditions
 from resight.commands import embed as command
 from resight.commands.dose import Dose, drawn_queries
 from resight.data.images import read_resized
 from resight.data.reid_sets import find_set
-from resight.diagnose import stages
 from resight.model import Embedded
 from toy_people import ToyCounts, write_market
 
@@ -52,12 +52,12 @@ def test_only_clean_queries_are_drawn_and_a_set_without_any_says_so(toy, tmp_pat
     crops = list(find_set(toy).crops("query"))
     dark = np.arange(len(crops)) % 2 == 0
 
-    def measured(paths, **_):
+    def conditions_of(paths, *_, **__):
         where = [[crop.path for crop in crops].index(path) for path in paths]
         shown = {"low_light": dark[where], "carried_object": ~dark[where]}
         return SimpleNamespace(scores=shown, present=shown.__getitem__, readable=np.ones(len(paths), bool))
 
-    monkeypatch.setattr(stages, "measured", measured)
+    monkeypatch.setattr(conditions, "conditions_of", conditions_of)
     config = Dose(dataset=str(toy), parser="none", queries=3)
     clean = [crop for crop, hidden in zip(crops, dark, strict=True) if not hidden]
     assert drawn_queries(config, crops) == clean[:3]

@@ -10,7 +10,8 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from resight.data.degrade import cast, darken, shrink
-from resight.diagnose.conditions import ISSUE, THRESHOLDS, measure, read_thresholds, root_histograms
+from resight.diagnose.conditions import judge, measure, root_histograms
+from resight.diagnose.thresholds import ISSUE, THRESHOLDS, read_thresholds
 from resight.errors import BadRecipe, UnknownName
 from toy_people import draw_person, make_person
 from toy_scenes import make_cameras
@@ -32,6 +33,10 @@ def write(folder, pictures):
     return paths
 
 
+def conditions(paths, *, parse=None, mask="prior", told=None):
+    return judge(measure(paths, parse=parse, told=told), files=[path.name for path in paths], mask=mask)
+
+
 @pytest.fixture(scope="module")
 def people():
     rng = np.random.default_rng(1)
@@ -45,16 +50,16 @@ def test_planted_darkness_and_lost_detail_stand_out(people, tmp_path):
         "low_light": [darken(one, stops=3, rng=rng) for one in people],
         "low_res": [shrink(one, height=24) for one in people],
     }
-    clean = measure(write(tmp_path, people))
+    clean = conditions(write(tmp_path, people))
     for name, pictures in spoilt.items():
         (tmp_path / name).mkdir()
-        scores = np.concatenate([clean.scores[name], measure(write(tmp_path / name, pictures)).scores[name]])
+        scores = np.concatenate([clean.scores[name], conditions(write(tmp_path / name, pictures)).scores[name]])
         assert roc_auc_score([0] * 40 + [1] * 40, scores) >= 0.97
         assert ((scores >= 0) & (scores <= 1)).all()
 
 
 def test_what_needs_a_parser_is_not_measured_without_one(people, tmp_path):
-    found = measure(write(tmp_path, people[:3]))
+    found = conditions(write(tmp_path, people[:3]))
     assert found.mask == "prior"
     for name in ISSUE:
         assert np.isnan(found.scores[name]).all() == (name in ("multi_person", "occlusion", "truncation"))
@@ -67,7 +72,7 @@ def test_what_the_parser_says_of_the_hidden_counts_before_the_outline(people, tm
         labels[4:124, 12:52] = 5
         return [Map(labels, 0.0, told, 1 - told) for told in (0.7, 0.1, float("nan"))[: len(pictures)]]
 
-    found = measure(write(tmp_path, people[:3]), parse=parse)
+    found = conditions(write(tmp_path, people[:3]), parse=parse)
     np.testing.assert_allclose(found.signals["hidden"][:2], [0.7, 0.1])
     np.testing.assert_allclose(found.signals["company"][:2], [0.3, 0.9])
     assert found.present("occlusion").tolist()[:2] == [True, False]
@@ -78,10 +83,10 @@ def test_what_the_parser_says_of_the_hidden_counts_before_the_outline(people, tm
 
 def test_a_cast_is_what_is_unusual_in_the_set_and_a_coloured_set_has_none(people, tmp_path):
     both = [cast(one, warmth=1.5 if number % 8 == 0 else 0.0) for number, one in enumerate(people * 2)]
-    found = measure(write(tmp_path, both)).signals["cast"]
+    found = conditions(write(tmp_path, both)).signals["cast"]
     assert roc_auc_score(np.arange(80) % 8 == 0, found) > 0.9
     (tmp_path / "warm").mkdir()
-    warm = measure(write(tmp_path / "warm", [cast(one, warmth=1.5) for one in people * 2])).signals["cast"]
+    warm = conditions(write(tmp_path / "warm", [cast(one, warmth=1.5) for one in people * 2])).signals["cast"]
     plain = found[np.arange(80) % 8 > 0]
     assert np.median(warm) < 2 * np.median(plain)
 
@@ -95,7 +100,7 @@ def test_maps_show_what_is_hidden_and_who_else_is_there(people, tmp_path):
     def parse(pictures):
         return [Map(half if number % 2 else whole, 0.2 if number % 2 else 0.0) for number in range(len(pictures))]
 
-    found = measure(write(tmp_path, people), parse=parse)
+    found = conditions(write(tmp_path, people), parse=parse, mask="parser")
     for name in ("occlusion", "multi_person"):
         np.testing.assert_array_equal(found.present(name), np.arange(40) % 2 == 1)
     assert not found.present("truncation").any()
@@ -106,7 +111,7 @@ def test_an_unreadable_picture_costs_its_own_row_alone(people, tmp_path):
     paths = write(tmp_path, people[:3])
     paths[1].write_bytes(b"no picture")
     told = []
-    found = measure([*paths, tmp_path / "missing.png"], told=told.append)
+    found = conditions([*paths, tmp_path / "missing.png"], told=told.append)
     assert found.readable.tolist() == [True, False, True, False]
     assert np.isnan(found.scores["low_res"]).tolist() == [False, True, False, True]
     assert sum(told) == 4

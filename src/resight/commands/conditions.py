@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,10 @@ import numpy as np
 from resight.commands.progress import bar
 from resight.data.images import is_picture
 from resight.data.labels import LIP20, LabelSet
-from resight.diagnose.conditions import ISSUE, PRIOR, THRESHOLDS, Parse, measure, read_thresholds
+from resight.diagnose.conditions import PRIOR, Conditions, Parse, judge
+from resight.diagnose.stages import measured
 from resight.diagnose.tables import condition_table, write_table
+from resight.diagnose.thresholds import ISSUE, THRESHOLDS, Thresholds, read_thresholds
 from resight.errors import DatasetNotFound
 
 NO_PARSER: Final = "none"
@@ -47,18 +50,8 @@ def conditions(config: ConditionsOf) -> int:
     if not paths:
         seen = "holds no pictures" if config.crops.is_dir() else "is no folder"
         raise DatasetNotFound(f"{config.crops} {seen}; pass a folder of crops.")
-    parse, labels, parser = open_parser(config.parser, flip=True)
     files = [path.relative_to(config.crops).as_posix() for path in paths]
-    with bar("measuring", total=len(paths)) as told:
-        found = measure(
-            paths,
-            files=files,
-            parse=parse,
-            label_set=labels,
-            parser=parser,
-            thresholds=thresholds,
-            told=told,
-        )
+    found = conditions_of(paths, files, open_parser(config.parser, flip=True), thresholds)
     write_table(config.out, condition_table(found), parquet=config.parquet)
     unreadable = int((~found.readable).sum())
     for name in ISSUE:
@@ -68,6 +61,16 @@ def conditions(config: ConditionsOf) -> int:
     if unreadable:
         print(f"{unreadable} could not be read: their cells are empty.")
     return 1 if unreadable else 0
+
+
+def conditions_of(
+    paths: Sequence[Path], files: Sequence[str], parser: OpenParser, thresholds: Thresholds, *, doing: str = "measuring"
+) -> Conditions:
+    """Measure pictures under a bar that says what is done; what was measured before is read."""
+    parse, labels, name = parser
+    with bar(doing, total=len(paths)) as told:
+        found = measured(paths, parse=parse, label_set=labels, parser=name, told=told)
+    return judge(found, files=files, mask=name, thresholds=thresholds)
 
 
 def open_parser(name: str | None, *, flip: bool = False) -> OpenParser:

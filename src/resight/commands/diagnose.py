@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from resight.commands.conditions import NO_PARSER, OpenParser, open_parser
+from resight.commands.conditions import NO_PARSER, conditions_of, open_parser
 from resight.commands.datasets import SetOptions
 from resight.commands.diagnose_page import DOSE, compare, read_run, write_report
 from resight.commands.diagnose_text import print_findings
@@ -20,11 +19,11 @@ from resight.commands.report import stored_root
 from resight.data.files import write_beside
 from resight.data.part_maps import read_stamp
 from resight.diagnose import tables
-from resight.diagnose.conditions import THRESHOLDS, Conditions, read_thresholds
+from resight.diagnose.conditions import Conditions
 from resight.diagnose.findings import attribute
 from resight.diagnose.ledger import Ledger, ledger_of
 from resight.diagnose.page_charts import dose_curves, harmful_doses
-from resight.diagnose.stages import measured
+from resight.diagnose.thresholds import THRESHOLDS, read_thresholds
 from resight.errors import BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.ranking import score_features
@@ -97,7 +96,8 @@ def diagnose(config: Diagnose) -> int:
     conditions = None
     parser = open_parser(config.parser if folders else NO_PARSER)
     if folders:
-        conditions = _conditions(config, features, folders, parser)
+        files = [*features.query.files.tolist(), *features.gallery.files.tolist()]
+        conditions = conditions_of([folders[0] / file for file in files], files, parser, thresholds)
     curves = dose_curves(config.out / DOSE, conditions)
     found = attribute(
         features,
@@ -179,21 +179,6 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
     if config.images is not None and not there:
         raise DatasetNotFound(f"--images {config.images} does not hold {file}; name the folder of the file names.")
     return features, there
-
-
-def _conditions(config: Diagnose, features: Features, folders: Sequence[Path], parser: OpenParser) -> Conditions:
-    files = [*features.query.files.tolist(), *features.gallery.files.tolist()]
-    parse, labels, name = parser
-    with bar("measuring", total=len(files)) as told:
-        return measured(
-            [folders[0] / file for file in files],
-            files=files,
-            thresholds=read_thresholds(config.thresholds),
-            parse=parse,
-            label_set=labels,
-            parser=name,
-            told=told,
-        )
 
 
 def _write_run(config: Diagnose, ledger: Ledger, thresholds: str, conditions: Conditions | None) -> None:

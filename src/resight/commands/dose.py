@@ -129,22 +129,13 @@ def drawn_queries(config: Dose, query: Sequence[Crop]) -> list[Crop]:
 
 def _clean(config: Dose, query: Sequence[Crop]) -> Bool[np.ndarray, " N"]:
     """Which queries show no condition; who carries something is as clean as who does not."""
-    from resight.commands.conditions import open_parser
-    from resight.diagnose.conditions import read_thresholds
-    from resight.diagnose.stages import measured
+    from resight.commands.conditions import conditions_of, open_parser
+    from resight.diagnose.thresholds import read_thresholds
 
-    parse, classes, name = open_parser(config.parser)
     paths = [crop.path for crop in query]
-    with bar("looking for clean queries", total=len(paths)) as told:
-        found = measured(
-            paths,
-            files=[path.name for path in paths],
-            thresholds=read_thresholds(),
-            parse=parse,
-            label_set=classes,
-            parser=name,
-            told=told,
-        )
+    names = [path.name for path in paths]
+    parser = open_parser(config.parser)
+    found = conditions_of(paths, names, parser, read_thresholds(), doing="looking for clean queries")
     shown = [found.present(name) for name in found.scores if name != CARRIED]
     return np.asarray(~np.any(shown, axis=0) & found.readable)
 

@@ -10,11 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from resight.commands.conditions import open_parser
+from resight.commands.conditions import conditions_of, open_parser
 from resight.commands.datasets import SetOptions
-from resight.commands.progress import bar
 from resight.data.reid_sets import ReidSet
-from resight.diagnose.conditions import THRESHOLDS, Conditions, read_thresholds
+from resight.diagnose.conditions import Conditions
 from resight.diagnose.labelled import (
     COLUMNS,
     DRAWS,
@@ -28,7 +27,7 @@ from resight.diagnose.labelled import (
     read_labels,
     write_labels,
 )
-from resight.diagnose.stages import measured
+from resight.diagnose.thresholds import THRESHOLDS, read_thresholds
 from resight.errors import BadRecipe, CannotWrite
 from resight.evaluate.statistics import check_chance
 
@@ -170,15 +169,6 @@ def _files(reid_set: ReidSet) -> list[str]:
 
 
 def _measured(config: Label, reid_set: ReidSet) -> Conditions:
-    parse, classes, name = open_parser(config.parser, flip=True)
     paths = [crop.path for crop in reid_set.crops("query")]
-    with bar("measuring", total=len(paths)) as told:
-        return measured(
-            paths,
-            files=_files(reid_set),
-            thresholds=read_thresholds(config.thresholds),
-            parse=parse,
-            label_set=classes,
-            parser=name,
-            told=told,
-        )
+    parser = open_parser(config.parser, flip=True)
+    return conditions_of(paths, _files(reid_set), parser, read_thresholds(config.thresholds))

@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from resight.commands.progress import bar
+from resight.commands.conditions import NO_PARSER, conditions_of, open_parser
 from resight.data.files import write_beside
 from resight.data.images import is_picture
-from resight.diagnose.conditions import THRESHOLDS, measure, read_thresholds
 from resight.diagnose.strips import Strip, read_strip
 from resight.diagnose.tables import Table, condition_table, write_table
+from resight.diagnose.thresholds import THRESHOLDS, read_thresholds
 from resight.errors import BadPicture, DatasetNotFound
 
 
@@ -52,9 +52,8 @@ def strips(config: Strips) -> int:
     if not found:
         raise BadPicture(f"None of {len(paths)} pictures is a strip. The first: {refused[0]}")
     queries = [_write_crops(config.out / "crops", strip) for strip in found]
-    with bar("measuring", total=len(queries)) as told:
-        names = [path.name for path in queries]
-        conditions = measure(queries, files=names, thresholds=thresholds, told=told)
+    names = [path.name for path in queries]
+    conditions = conditions_of(queries, names, open_parser(NO_PARSER), thresholds)
     right = np.array([strip.right for strip in found])
     first = [strip.first_hit for strip in found]
     table: Table = {

@@ -13,9 +13,7 @@ Proof: tests/diagnose/test_conditions.py; benchmarks/diagnose_conditions.py on r
 from __future__ import annotations
 
 import functools
-import hashlib
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -29,13 +27,11 @@ from resight.data.labels import LIP20, LabelSet
 from resight.diagnose.colours import coarse, coarse_lab
 from resight.diagnose.looks import POSE, garment_masks, poses
 from resight.diagnose.signals import SIGNALS, prepare
-from resight.errors import BadPicture, BadRecipe, UnknownName
+from resight.diagnose.thresholds import OF_A_PARSER, Ramp, Thresholds, read_thresholds
+from resight.errors import BadPicture
 
 PRIOR: Final = "prior"
 """Name of the mask where no parser says which pixels are the person's."""
-THRESHOLDS: Final = Path(__file__).parent / "thresholds.toml"
-ISSUE: Final = ("low_light", "low_res", "multi_person", "occlusion", "truncation")
-"""Conditions that every table names first."""
 BATCH: Final = 64
 BANDS: Final = 16
 BINS: Final = 6
@@ -73,96 +69,60 @@ Parse = Callable[[Sequence[NDArray[np.uint8]]], Sequence[Seen]]
 
 
 @dataclass(frozen=True, slots=True)
-class Ramp:
-    """How one signal speaks for a condition."""
+class Measurements:
+    """What each of N pictures shows by itself, whatever set it stands in; NaN where a signal is not measured."""
 
-    signal: str
-    present: float
-    spread: float
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """When each condition counts as present."""
-
-    ramps: dict[str, tuple[Ramp, ...]]
-    version: str
-    """Twelve hex digits of the file: a table is only comparable with another of the same."""
-    without_map: dict[str, tuple[Ramp, ...]]
-    """What speaks for a condition where the signals of `ramps` need a map and there is none."""
-
-    def spoken(self, name: str, signals: Mapping[str, Float[np.ndarray, " N"]]) -> tuple[Ramp, ...]:
-        """The ramps by which a condition was scored in a set with these signals."""
-        ramps = self.ramps[name]
-        unknown = any(np.isnan(signals[one.signal]).all() for one in ramps)
-        return self.without_map.get(name, ramps) if unknown else ramps
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """Measurements of N pictures; NaN where a signal is not measured."""
-
-    files: tuple[str, ...]
     signals: dict[str, Float[np.ndarray, " N"]]
-    scores: dict[str, Float[np.ndarray, " N"]]
-    """0..1 by condition, higher is more; 0.5 is the threshold."""
     readable: Bool[np.ndarray, " N"]
-    mask: str
-    """Where masks come from: `prior`, or what the parser is called."""
-    thresholds: Thresholds
+    widths: Float[np.ndarray, "N 32"]
+    """The person's silhouette (`band_widths`)."""
     clothes: Float[np.ndarray, "N C"]
     """Square roots of the colour histograms of upper and lower garment: products of two are their likeness, 0..1."""
     background: Float[np.ndarray, "N E"]
     pose: Float[np.ndarray, "N P"]
     """The same of pose and view; zeros without a parser."""
 
+    def take(self, rows: NDArray[Any]) -> Measurements:
+        """Only these rows, of everything."""
+        signals = {name: values[rows] for name, values in self.signals.items()}
+        rest = (self.readable, self.widths, self.clothes, self.background, self.pose)
+        return Measurements(signals, *(one[rows] for one in rest))
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What N pictures of one set show; NaN where a signal is not measured."""
+
+    files: tuple[str, ...]
+    signals: dict[str, Float[np.ndarray, " N"]]
+    scores: dict[str, Float[np.ndarray, " N"]]
+    """0..1 by condition, higher is more; 0.5 is the threshold."""
+    measurements: Measurements
+    mask: str
+    """Where masks come from: `prior`, or what the parser is called."""
+    thresholds: Thresholds
+
+    @property
+    def readable(self) -> Bool[np.ndarray, " N"]:
+        """Pictures that could be read."""
+        return self.measurements.readable
+
     def present(self, name: str) -> Bool[np.ndarray, " N"]:
         """Pictures that show a condition; what is not measured does not."""
         return np.asarray(np.nan_to_num(self.scores[name], nan=0.0) >= 0.5)
 
 
-def read_thresholds(path: Path = THRESHOLDS) -> Thresholds:
-    """Read a file of thresholds; raises BadRecipe, or UnknownName for a signal that there is not."""
-    known = [*(one.name for one in SIGNALS), "company", "hidden", "hidden_frac", "cast"]
-    try:
-        text = path.read_bytes()
-        content: dict[str, dict[str, Any]] = tomllib.loads(text.decode())
-        ramps: dict[str, tuple[Ramp, ...]] = {}
-        without: dict[str, tuple[Ramp, ...]] = {}
-        for name, rows in content.items():
-            kinds = {one: rows[one] for one in rows if one not in ("about", "without_map")}
-            for found, mine in ((ramps, kinds), (without, rows.get("without_map", {}))):
-                for signal in mine:
-                    if signal not in known:
-                        raise UnknownName("signal", signal, known)
-                if mine:
-                    each = [Ramp(one, float(row["present"]), float(row["spread"])) for one, row in mine.items()]
-                    found[name] = tuple(each)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRecipe(f"{path} is no file of thresholds ({error}); start from {THRESHOLDS}.") from error
-    missing = [name for name in ISSUE if not ramps.get(name)]
-    flat = [one.signal for some in (*ramps.values(), *without.values()) for one in some if one.spread == 0]
-    if missing or flat:
-        raise BadRecipe(f"{path} lacks {', '.join(missing) or 'nothing'}; spreads of 0: {', '.join(flat) or 'none'}.")
-    return Thresholds(ramps, hashlib.sha256(text).hexdigest()[:12], without)
-
-
 def measure(
     paths: Sequence[Path],
     *,
-    files: Sequence[str] | None = None,
     parse: Parse | None = None,
     label_set: LabelSet = LIP20,
-    parser: str = "parser",
-    thresholds: Thresholds | None = None,
     told: Callable[[int], None] | None = None,
-) -> Conditions:
+) -> Measurements:
     """Measure pictures; unreadable ones are NaN throughout and marked. `told(n)` is called as pictures are done."""
-    thresholds = thresholds or read_thresholds()
     count = len(paths)
-    signals = {one.name: np.full(count, np.nan) for one in SIGNALS}
-    readable = np.zeros(count, np.bool_)
-    widths, said = np.full((count, 2 * BANDS), np.nan), np.full((count, 2), np.nan)
+    signals = {name: np.full(count, np.nan) for name in (*(one.name for one in SIGNALS), *OF_A_PARSER)}
+    readable, widths = np.zeros(count, np.bool_), np.full((count, 2 * BANDS), np.nan)
     clothes, background = np.zeros((count, 2 * BINS**3), np.float32), np.zeros((count, BINS**3), np.float32)
     pose = np.zeros((count, POSE), np.float32)
     for rows, pixels in _batches(paths, told):
@@ -175,20 +135,28 @@ def measure(
             signals[one.name][rows] = one.measure(crops)
         garments = (crops.mask, crops.mask)
         if seen is not None and labels is not None:
-            said[rows] = [(one.hidden, one.company) for one in seen]
+            for name in OF_A_PARSER:
+                signals[name][rows] = [getattr(one, name) for one in seen]
             widths[rows] = band_widths(labels)
             pose[rows] = poses(labels, label_set)
             garments = garment_masks(labels, label_set, crops.mask)
         clothes[rows] = np.hstack([root_histograms(crops.pixels, where) for where in garments]) / 2**0.5
         background[rows] = root_histograms(crops.pixels, ~crops.mask)
-    signals["hidden"], signals["company"] = said.T
-    signals["hidden_frac"] = hidden_share(widths)
-    signals["visible_frac"] = 1 - signals["hidden_frac"]
-    signals["cast"] = unusual(signals["warmth"])
-    names = tuple(str(path) for path in paths) if files is None else tuple(files)
-    scores = score_conditions(signals, thresholds)
-    mask = PRIOR if parse is None else parser
-    return Conditions(names, signals, scores, readable, mask, thresholds, clothes, background, pose)
+    return Measurements(signals, readable, widths, clothes, background, pose)
+
+
+def judge(
+    found: Measurements, *, files: Sequence[str], mask: str = PRIOR, thresholds: Thresholds | None = None
+) -> Conditions:
+    """Say what pictures show, each beside its set; `mask` says where masks come from."""
+    thresholds = thresholds or read_thresholds()
+    hidden = hidden_share(found.widths)
+    signals = found.signals | {
+        "hidden_frac": hidden,
+        "visible_frac": 1 - hidden,
+        "cast": unusual(found.signals["warmth"]),
+    }
+    return Conditions(tuple(files), signals, score_conditions(signals, thresholds), found, mask, thresholds)
 
 
 def score_conditions(

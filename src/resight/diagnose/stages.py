@@ -5,7 +5,7 @@ Proof: tests/commands/test_diagnose.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +16,16 @@ from numpy.typing import NDArray
 from resight.data.cache import cache_folder, fingerprint
 from resight.data.files import write_beside
 from resight.data.labels import LIP20, LabelSet
-from resight.diagnose.conditions import Conditions, Parse, Thresholds, measure, score_conditions
+from resight.diagnose.conditions import PRIOR, Conditions, Measurements, Parse, measure
 from resight.diagnose.marks import Likeness, Marks
 from resight.search.features import Features
 from resight.types import JUNK
 
+KEPT: Final = 1_000
+"""Pictures whose measurements are one file."""
+SIGNAL: Final = "signal "
+BESIDE: Final = ("readable", "widths", "clothes", "background", "pose")
+"""What is kept of pictures beside their signals."""
 CLOTHES_LEVELS: Final = (0.5, 0.9, 0.99)
 BACKGROUND_LEVELS: Final = (0.9, 0.99)
 POSE_LEVELS: Final = (0.9,)
@@ -33,47 +38,49 @@ DISTRACTOR: Final = "gallery_distractor"
 def measured(
     paths: Sequence[Path],
     *,
-    files: Sequence[str],
-    thresholds: Thresholds,
     parse: Parse | None = None,
     label_set: LabelSet = LIP20,
-    parser: str = "prior",
+    parser: str = PRIOR,
     told: Callable[[int], None] | None = None,
-) -> Conditions:
+) -> Measurements:
     """Measure pictures, or read what was measured before of the same files; `parser` names the function.
 
-    Missing files are NaN like unreadable ones.
+    Kept by the thousand, so that work that was stopped goes on. Missing files are NaN like unreadable ones.
     """
-    there = [path for path in paths if path.is_file()]
-    absent = len(paths) - len(there)
-    kept = cache_folder() / f"signals-{fingerprint(there, 'signals 5', parser, absent, tuple(map(str, paths)))}.npz"
-    if not kept.exists():
-        found = measure(
-            paths, files=files, parse=parse, label_set=label_set, parser=parser, thresholds=thresholds, told=told
-        )
-        arrays: dict[str, Any] = {f"signal {name}": values for name, values in found.signals.items()}
-        arrays |= {
-            "readable": found.readable,
-            "clothes": found.clothes,
-            "background": found.background,
-            "pose": found.pose,
-        }
-        with write_beside(kept) as partial, partial.open("wb") as file:
-            np.savez(file, **arrays)
-        return found
+    rows = []
+    for start in range(0, len(paths), KEPT):
+        some = paths[start : start + KEPT]
+        there = [path for path in some if path.is_file()]
+        name = fingerprint(there, "signals 6", parser, tuple(str(path.absolute()) for path in some))
+        kept = cache_folder() / f"signals-{name}.npz"
+        if kept.exists():
+            rows.append(_load(kept))
+            if told:
+                told(len(some))
+        else:
+            rows.append(measure(some, parse=parse, label_set=label_set, told=told))
+            with write_beside(kept) as partial, partial.open("wb") as file:
+                arrays: dict[str, Any] = _arrays(rows[-1])
+                np.savez(file, **arrays)
+    if not rows:
+        return measure(paths, parse=parse, label_set=label_set)
+    every = [_arrays(one) for one in rows]
+    return _measurements({name: np.concatenate([one[name] for one in every]) for name in every[0]})
+
+
+def _arrays(found: Measurements) -> dict[str, NDArray[Any]]:
+    signals = {f"{SIGNAL}{name}": values for name, values in found.signals.items()}
+    return signals | {name: getattr(found, name) for name in BESIDE}
+
+
+def _measurements(arrays: Mapping[str, NDArray[Any]]) -> Measurements:
+    signals = {name.removeprefix(SIGNAL): arrays[name] for name in arrays if name.startswith(SIGNAL)}
+    return Measurements(signals, **{name: arrays[name] for name in BESIDE})
+
+
+def _load(kept: Path) -> Measurements:
     with np.load(kept) as stored:
-        signals = {name.removeprefix("signal "): stored[name] for name in stored.files if name.startswith("signal ")}
-        return Conditions(
-            files=tuple(files),
-            signals=signals,
-            scores=score_conditions(signals, thresholds),
-            readable=stored["readable"],
-            mask=parser,
-            thresholds=thresholds,
-            clothes=stored["clothes"],
-            background=stored["background"],
-            pose=stored["pose"],
-        )
+        return _measurements(dict(stored))
 
 
 def marks_of(features: Features, conditions: Conditions | None, *, rng: np.random.Generator) -> Marks:
@@ -87,15 +94,16 @@ def marks_of(features: Features, conditions: Conditions | None, *, rng: np.rando
     likenesses: tuple[Likeness, ...] = ()
     if conditions is not None:
         shown = [conditions.present(name) for name in names]
+        looks = conditions.measurements
         query = np.stack([one[:count] for one in shown], axis=1)
         gallery = np.stack([one[count:] for one in shown], axis=1)
         likenesses = (
-            _likeness("similar_clothing", conditions.clothes, count, CLOTHES_LEVELS, rng, unlike="changed_look"),
-            _likeness("background_bias", conditions.background, count, BACKGROUND_LEVELS, rng),
+            _likeness("similar_clothing", looks.clothes, count, CLOTHES_LEVELS, rng, unlike="changed_look"),
+            _likeness("background_bias", looks.background, count, BACKGROUND_LEVELS, rng),
         )
-        if conditions.pose.any():
+        if looks.pose.any():
             own = np.random.default_rng([0, *b"pose"])
-            pose = _likeness("similar_pose", conditions.pose, count, POSE_LEVELS, own, unlike="pose_viewpoint")
+            pose = _likeness("similar_pose", looks.pose, count, POSE_LEVELS, own, unlike="pose_viewpoint")
             likenesses = (*likenesses, pose)
     strange = _strangers(features)
     if strange.any():

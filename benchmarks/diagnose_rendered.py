@@ -1,0 +1,202 @@
+"""Whether a diagnosis finds what was planted in pictures: from pixels, by the signals, with the default model.
+
+    resight people --persons 400 --cameras 4 --pictures 3 --seed 11 --train-share 0 --cause-share 1 --twins \
+        --causes occlusion,second-person,truncation,low-light,low-res,motion-blur,colour-cast --out planted
+    python benchmarks/diagnose_rendered.py planted                   # 98 runs with a cause, 98 without
+    python benchmarks/diagnose_rendered.py planted --runs 14         # a quick look; nothing is written
+
+Every picture of that set has a cause and a twin without it. A run draws 80 of the persons and one cause in turn: its
+pictures (a seventh) show it, all others are their twins; in the run without, all are. Both are diagnosed as
+`resight diagnose` does, by what the parser and the pixels say, not by what the renderer knows.
+Planted: the condition should be the first of those that pictures can show (`first`), with grade A or B, and the twins'
+interval should hold what it cost: the mean AP of its pictures as queries less that of their twins in their place.
+Nothing planted: no condition that can be planted should have a grade better than C. Runs share persons: 400 of them.
+`diagnose_planted.py` asks the same of made-up features, where the marks are known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+from measuring import write_any
+
+from resight.commands.conditions import open_parser
+from resight.commands.embed import embed_sides, open_model
+from resight.commands.progress import bar
+from resight.diagnose.conditions import Conditions, read_thresholds, score_conditions, unusual
+from resight.diagnose.findings import Findings, attribute
+from resight.diagnose.ledger import ledger_of
+from resight.diagnose.stages import measured
+from resight.diagnose.tables import read_table
+from resight.evaluate.ranking import score_features
+from resight.model import DEFAULT_MODEL
+from resight.search.features import Features
+from resight.types import Crop
+
+CAUSES = {
+    "occlusion": "occlusion",
+    "second-person": "multi_person",
+    "truncation": "truncation",
+    "low-light": "low_light",
+    "low-res": "low_res",
+    "motion-blur": "motion_blur",
+    "colour-cast": "color_cast",
+}
+PERSONS, RUNS, RESAMPLES = 80, 98, 500
+
+
+@dataclass(frozen=True)
+class Pool:
+    """N planted pictures and their N twins: features and measurements of both, planted ones first."""
+
+    cause: np.ndarray
+    query: Bool[np.ndarray, " N"]
+    features: Features
+    """Planted pictures on the query side, twins on the gallery's."""
+    conditions: Conditions
+
+    def search(self, slots: Int[np.ndarray, " M"], cause: str | None) -> tuple[Features, Conditions]:
+        """The search of some slots: planted pictures of one cause, twins of all others; queries first."""
+        slots = slots[np.argsort(~self.query[slots], kind="stable")]
+        count = int(self.query[slots].sum())
+        planted = self.cause[slots] == cause
+        sides = self._sides(slots, planted)
+        features = replace(self.features, query=sides.take(slice(count)), gallery=sides.take(slice(count, None)))
+        return features, self._conditions(np.where(planted, slots, slots + len(self.cause)))
+
+    def cost(self, slots: Int[np.ndarray, " M"], cause: str) -> float:
+        """What a cause costs its pictures as queries: their mean AP less that of their twins in their place."""
+        gallery = self.search(slots, cause)[0].gallery
+        shown = slots[self.cause[slots] == cause]
+        sides = (self.features.query.take(shown), self.features.gallery.take(shown))
+        spoilt, clean = (score_features(replace(self.features, query=one, gallery=gallery)).ap for one in sides)
+        return float(np.nanmean(spoilt) - np.nanmean(clean))
+
+    def _sides(self, slots: Int[np.ndarray, " M"], planted: Bool[np.ndarray, " M"]) -> Any:
+        spoilt, clean = self.features.query.take(slots), self.features.gallery.take(slots)
+        columns = {}
+        for name in ("features", "persons", "cameras", "files", "parts", "visible"):
+            one, other = getattr(spoilt, name), getattr(clean, name)
+            where = None if one is None else planted.reshape(-1, *(1,) * (one.ndim - 1))
+            columns[name] = None if one is None else np.where(where, one, other)
+        return replace(spoilt, **columns)
+
+    def _conditions(self, rows: Int[np.ndarray, " M"]) -> Conditions:
+        one = self.conditions
+        signals = {name: values[rows] for name, values in one.signals.items()}
+        signals["cast"] = unusual(signals["warmth"])  # beside this set, not the pool
+        arrays = {name: getattr(one, name)[rows] for name in ("readable", "clothes", "background", "pose")}
+        files = tuple(one.files[row] for row in rows)
+        return replace(one, files=files, signals=signals, scores=score_conditions(signals, one.thresholds), **arrays)
+
+
+def read_pool(folder: Path, model: str) -> Pool:
+    """Embed and measure all pictures and their twins; measurements are kept between calls."""
+    rows = [row for row in read_table(folder / "people.csv") if row["cause"]]
+    sides = [
+        [Crop(folder / under / row["file"], int(row["person"]), int(row["camera"])) for row in rows]
+        for under in ("", "twins")
+    ]
+    features = embed_sides(*sides, open_model(model), root=folder)
+    parse, labels, name = open_parser(None)
+    paths = [crop.path for side in sides for crop in side]
+    with bar("measuring", total=len(paths)) as told:
+        conditions = measured(
+            paths,
+            files=[str(path.relative_to(folder)) for path in paths],
+            thresholds=read_thresholds(),
+            parse=parse,
+            label_set=labels,
+            parser=name,
+            told=told,
+        )
+    query = np.array([row["file"].startswith("query") for row in rows])
+    return Pool(np.array([row["cause"] for row in rows]), query, features, conditions)
+
+
+@contextmanager
+def silent(total: int) -> Iterator[Any]:
+    """Tell nothing of the oracles."""
+    yield lambda done: None
+
+
+def diagnose(pool: Pool, slots: Int[np.ndarray, " M"], cause: str | None, *, seed: int) -> Findings:
+    """Diagnose one search as `resight diagnose` does."""
+    features, conditions = pool.search(slots, cause)
+    rng = np.random.default_rng(seed)
+    ledger = ledger_of(features)
+    return attribute(features, ledger, conditions, protocol="market", rng=rng, resamples=RESAMPLES, watch=silent)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("people", type=Path)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--runs", type=int, default=RUNS)
+    chosen = parser.parse_args()
+    pool = read_pool(chosen.people, chosen.model)
+    person = pool.features.query.persons
+    plantable = set(CAUSES.values())
+    runs: dict[str, list[dict[str, Any]]] = {cause: [] for cause in CAUSES}
+    graded: Counter[str] = Counter()
+    nothing = []
+    for seed in range(chosen.runs):
+        rng = np.random.default_rng([seed, *b"persons"])
+        slots = np.flatnonzero(np.isin(person, rng.permutation(np.unique(person))[:PERSONS]))
+        cause = list(CAUSES)[seed % len(CAUSES)]
+        found = diagnose(pool, slots, cause, seed=seed)
+        mine = next(one for one in found.verdicts if one.cause == CAUSES[cause])
+        order = [one.cause for one in found.verdicts if one.cause in plantable]
+        twins, cost = mine.on_queries, pool.cost(slots, cause)
+        runs[cause].append(
+            {
+                "first": order[0] == mine.cause,
+                "first_of_all": found.verdicts[0].cause == mine.cause,
+                "graded_a_or_b": mine.grade in ("A", "B"),
+                "covered": twins is not None and twins.low <= cost <= twins.high,
+                "cost": cost,
+                "twins": np.nan if twins is None else twins.difference,
+                "loss": mine.loss,
+                "order": [(one.cause, one.grade, round(one.loss, 4)) for one in found.verdicts][:5],
+            }
+        )
+        without = diagnose(pool, slots, None, seed=seed)
+        above = [one.cause for one in without.verdicts if one.cause in plantable and one.grade in ("A", "B")]
+        graded.update(above)
+        nothing.append({"above_c": above, "map": float(without.scores.mean_ap)})
+        print(seed, cause, {k: v for k, v in runs[cause][-1].items()}, "| nothing planted:", above, file=sys.stderr)
+    every = [one for some in runs.values() for one in some]
+    rates = ("first", "first_of_all", "graded_a_or_b", "covered")
+    numbers = ("cost", "twins", "loss")
+    result = {
+        "model": chosen.model,
+        "runs": chosen.runs,
+        "persons_a_run": PERSONS,
+        "planted": {name: float(np.mean([one[name] for one in every])) for name in rates},
+        "by_cause": {
+            CAUSES[cause]: {name: round(float(np.mean([one[name] for one in some])), 4) for name in rates + numbers}
+            for cause, some in runs.items()
+            if some
+        },
+        "nothing_planted": {
+            "no_grade_above_c": float(np.mean([not one["above_c"] for one in nothing])),
+            "graded_above_c": dict(graded),
+            "mean_ap": float(np.mean([one["map"] for one in nothing])),
+        },
+    }
+    print(result)
+    if chosen.runs >= RUNS:
+        write_any("diagnose_rendered", result)
+
+
+if __name__ == "__main__":
+    main()
