@@ -32,7 +32,7 @@ from measuring import write_any
 from resight.commands.conditions import open_parser
 from resight.commands.embed import embed_sides, open_model
 from resight.commands.progress import bar
-from resight.diagnose.conditions import Conditions, read_thresholds, score_conditions, unusual
+from resight.diagnose.conditions import Conditions, Measurements, judge
 from resight.diagnose.findings import Findings, attribute
 from resight.diagnose.ledger import ledger_of
 from resight.diagnose.stages import measured
@@ -62,7 +62,7 @@ class Pool:
     query: Bool[np.ndarray, " N"]
     features: Features
     """Planted pictures on the query side, twins on the gallery's."""
-    conditions: Conditions
+    measurements: Measurements
 
     def search(self, slots: Int[np.ndarray, " M"], cause: str | None) -> tuple[Features, Conditions]:
         """The search of some slots: planted pictures of one cause, twins of all others; queries first."""
@@ -71,7 +71,8 @@ class Pool:
         planted = self.cause[slots] == cause
         sides = self._sides(slots, planted)
         features = replace(self.features, query=sides.take(slice(count)), gallery=sides.take(slice(count, None)))
-        return features, self._conditions(np.where(planted, slots, slots + len(self.cause)))
+        rows = np.where(planted, slots, slots + len(self.cause))
+        return features, judge(self.measurements.take(rows), files=sides.files.tolist(), mask="parser-lite")
 
     def cost(self, slots: Int[np.ndarray, " M"], cause: str) -> float:
         """What a cause costs its pictures as queries: their mean AP less that of their twins in their place."""
@@ -90,37 +91,23 @@ class Pool:
             columns[name] = None if one is None else np.where(where, one, other)
         return replace(spoilt, **columns)
 
-    def _conditions(self, rows: Int[np.ndarray, " M"]) -> Conditions:
-        one = self.conditions
-        signals = {name: values[rows] for name, values in one.signals.items()}
-        signals["cast"] = unusual(signals["warmth"])  # beside this set, not the pool
-        arrays = {name: getattr(one, name)[rows] for name in ("readable", "clothes", "background", "pose")}
-        files = tuple(one.files[row] for row in rows)
-        return replace(one, files=files, signals=signals, scores=score_conditions(signals, one.thresholds), **arrays)
-
 
 def read_pool(folder: Path, model: str) -> Pool:
     """Embed and measure all pictures and their twins; measurements are kept between calls."""
     rows = [row for row in read_table(folder / "people.csv") if row["cause"]]
+    facts = [(int(row["person"]), int(row["camera"])) for row in rows]
+    files = [folder / row["file"] for row in rows]
     sides = [
-        [Crop(folder / under / row["file"], int(row["person"]), int(row["camera"])) for row in rows]
-        for under in ("", "twins")
+        [Crop(path, *one) for path, one in zip(paths, facts, strict=True)]
+        for paths in (files, [folder / "twins" / path.name for path in files])
     ]
     features = embed_sides(*sides, open_model(model), root=folder)
     parse, labels, name = open_parser(None)
     paths = [crop.path for side in sides for crop in side]
     with bar("measuring", total=len(paths)) as told:
-        conditions = measured(
-            paths,
-            files=[str(path.relative_to(folder)) for path in paths],
-            thresholds=read_thresholds(),
-            parse=parse,
-            label_set=labels,
-            parser=name,
-            told=told,
-        )
+        found = measured(paths, parse=parse, label_set=labels, parser=name, told=told)
     query = np.array([row["file"].startswith("query") for row in rows])
-    return Pool(np.array([row["cause"] for row in rows]), query, features, conditions)
+    return Pool(np.array([row["cause"] for row in rows]), query, features, found)
 
 
 @contextmanager

@@ -276,7 +276,7 @@ def test_losses_by_query_sum_to_the_ledgers_and_the_splits(toy):
     cells = cells_of(features, marks)
     split = split_loss(cells, rng=np.random.default_rng(0))
     blamed = replace(split, effects=tuple(replace(one, log_ratio=0.3, blamed=True) for one in split.effects))
-    found = loss_by_query(cells, blamed, queries=len(features.query.persons))
+    found = loss_by_query(cells, blamed)
     assert sum(found.values()) == pytest.approx(ledger_of(features).by_query, abs=1e-12)
     for name, loss in split.by_cause().items():
-        assert loss_by_query(cells, split, queries=len(features.query.persons))[name].sum() == pytest.approx(loss)
+        assert loss_by_query(cells, split)[name].sum() == pytest.approx(loss)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from planted import likeness_of, planted
+from resight.diagnose import marks
 from resight.diagnose.marks import cells_of
 from resight.errors import BadFeatures
 from resight.evaluate.ranking import score_features
@@ -35,6 +36,17 @@ def slow_cells(features, marks):
     return found
 
 
+def test_cells_do_not_depend_on_how_many_are_packed_together(monkeypatch):
+    one = planted(4, harm=(0.5, 0.0), persons=6)
+    whole = cells_of(one.features, one.marks)
+    monkeypatch.setattr(marks, "BLOCK", 7)
+    found = cells_of(one.features, one.marks)
+    np.testing.assert_array_equal(found.patterns, whole.patterns)
+    for kind in ("exposure", "loss"):
+        np.testing.assert_array_equal(getattr(found, kind).toarray(), getattr(whole, kind).toarray())
+    assert found.asked.all()
+
+
 @pytest.mark.parametrize("alike", [0, 2])
 def test_cells_hold_what_listing_all_triples_gives(alike):
     one = planted(1, harm=(0.5, 0.0), persons=6, cameras=3, pictures=2)
@@ -42,8 +54,7 @@ def test_cells_hold_what_listing_all_triples_gives(alike):
     marks = dataclasses.replace(one.marks, likenesses=likenesses)
     slow = slow_cells(one.features, marks)
     found = cells_of(one.features, marks)
-    size = len(found.patterns)
-    table = np.column_stack([np.bincount(found.pattern, values, size) for values in (found.exposure, found.loss)])
+    table = np.column_stack([found.exposure.sum(0), found.loss.sum(0)])
     assert {tuple(row.tolist()) for row in found.patterns} == set(slow)
     for row, values in zip(found.patterns.tolist(), table, strict=True):
         np.testing.assert_allclose(values, slow[tuple(row)], atol=1e-9)
@@ -51,8 +62,8 @@ def test_cells_hold_what_listing_all_triples_gives(alike):
         assert getattr(found, f"wrong_{kind}").sum() == pytest.approx(getattr(found, kind).sum())
     seen = found.wrong_patterns[found.wrong_pattern] * found.wrong_loss[:, None]
     wrong = [place for place, one in enumerate(found.factors) if one.where == "wrong" or one.level is not None]
-    there = found.patterns[found.pattern] * found.loss[:, None]
-    np.testing.assert_allclose(seen.sum(0)[wrong], there.sum(0)[wrong])
+    there = found.loss.sum(0) @ found.patterns
+    np.testing.assert_allclose(seen.sum(0)[wrong], there[wrong])
 
 
 def test_cells_sum_to_what_evaluate_calls_lost():

@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy import sparse
 
 from resight.diagnose.marks import WHERE, Cells, Factor, Where
 
@@ -114,7 +115,7 @@ def split_loss(
     return Split(total, tuple(sorted(shares, key=lambda one: -one.loss)), rest, effects)
 
 
-def loss_by_query(cells: Cells, split: Split, *, queries: int) -> dict[str, Float[np.ndarray, " Q"]]:
+def loss_by_query(cells: Cells, split: Split) -> dict[str, Float[np.ndarray, " Q"]]:
     """Each query's part of each cause's loss, and of `unexplained`; summed over queries they are the split's."""
     blamed = np.array([one.blamed for one in split.effects], np.bool_)
     ratios = np.array([one.log_ratio for one in split.effects if one.blamed])
@@ -122,42 +123,24 @@ def loss_by_query(cells: Cells, split: Split, *, queries: int) -> dict[str, Floa
     patterns = cells.patterns[:, blamed].astype(np.float64)
     raised = patterns @ ratios
     part = np.where(raised > 1e-12, -np.expm1(-raised) / np.maximum(raised, 1e-12), 1.0)
-    lost = cells.loss / cells.answered
+    lost = cells.loss @ (part[:, None] * patterns * ratios) / cells.answered  # Q, factors
     found: dict[str, Float[np.ndarray, " Q"]] = {}
-    for place, name in enumerate(names):
-        mine = lost * (part * patterns[:, place] * ratios[place])[cells.pattern]
-        found[name] = found.get(name, 0.0) + np.bincount(cells.query, mine, minlength=queries)
-    whole = np.bincount(cells.query, lost, minlength=queries)
-    return found | {"unexplained": whole - sum(found.values(), np.zeros(queries))}
+    for name, mine in zip(names, lost.T, strict=True):
+        found[name] = found.get(name, 0.0) + mine
+    whole = cells.loss.sum(1) / cells.answered
+    return found | {"unexplained": whole - sum(found.values(), np.zeros(len(whole)))}
 
 
-def exposure_by_query(cells: Cells, *, queries: int) -> dict[str, Float[np.ndarray, " Q"]]:
+def exposure_by_query(cells: Cells) -> dict[str, Float[np.ndarray, " Q"]]:
     """Share of each query's triples that show each cause in the query or as a pair, 0..1: presence, not outcome."""
-    whole = np.maximum(np.bincount(cells.query, cells.exposure, minlength=queries), 1e-300)
+    whole = np.maximum(cells.exposure.sum(1), 1e-300)
     found = {}
     for name in dict.fromkeys(one.cause for one in cells.factors):
         shown: Bool[np.ndarray, " U"] = np.asarray(
             cells.patterns[:, [one.cause == name and one.where in {"query", "pair"} for one in cells.factors]].any(1)
         )
-        found[name] = np.bincount(cells.query, cells.exposure * shown[cells.pattern], minlength=queries) / whole
+        found[name] = cells.exposure @ shown.astype(np.float64) / whole
     return found
-
-
-def equal_shares(cells: Cells) -> Split:
-    """Split each triple's loss equally over the conditions it shows: for searches too small to fit anything.
-
-    It knows nothing of harm: a condition takes its part wherever it is present.
-    """
-    count = cells.patterns.sum(1)
-    loss = np.bincount(cells.pattern, cells.loss, minlength=len(cells.patterns)) / cells.answered
-    each = (cells.patterns * (loss / np.maximum(count, 1))[:, None]).sum(0)
-    found: dict[tuple[str, Where], float] = {}
-    for factor, value in zip(cells.factors, each, strict=True):
-        found[factor.cause, factor.where] = found.get((factor.cause, factor.where), 0.0) + float(value)
-    shares = [Share(cause, where, value, np.nan, np.nan) for (cause, where), value in found.items()]
-    rest = Share("unexplained", None, float(loss[count == 0].sum()), np.nan, np.nan)
-    effects = tuple(Effect(factor, np.nan, np.nan, np.nan, blamed=False) for factor in cells.factors)
-    return Split(cells.total, tuple(sorted(shares, key=lambda one: -one.loss)), rest, effects)
 
 
 def false_discovery(p_values: Float[np.ndarray, " N"], *, rate: float) -> Bool[np.ndarray, " N"]:
@@ -174,20 +157,24 @@ def false_discovery(p_values: Float[np.ndarray, " N"], *, rate: float) -> Bool[n
 def _usable(cells: Cells) -> Bool[np.ndarray, " F"]:
     """Factors that enough persons show and enough do not."""
     found = []
+    found_at = cells.exposure.indices, cells.exposure.indptr
+    there = sparse.csr_array((np.ones(len(found_at[0]), np.int32), *found_at), shape=cells.exposure.shape)
+    seen: Int[np.ndarray, "Q F"] = there @ cells.patterns.astype(np.int32)
+    all_of = np.diff(there.indptr)
     for place, factor in enumerate(cells.factors):
-        by_wrong = factor.where == "wrong"
-        shown = (cells.wrong_patterns if by_wrong else cells.patterns)[:, place]
-        pattern, person = (cells.wrong_pattern, cells.wrong_person) if by_wrong else (cells.pattern, cells.person)
-        there = shown[pattern]
-        found.append(min(len(np.unique(person[there])), len(np.unique(person[~there]))) >= FEWEST)
+        if factor.where == "wrong":
+            shown = cells.wrong_patterns[cells.wrong_pattern, place]
+            kinds = cells.wrong_person[shown], cells.wrong_person[~shown]
+        else:
+            kinds = cells.person[seen[:, place] > 0], cells.person[seen[:, place] < all_of]
+        found.append(min(len(np.unique(one)) for one in kinds) >= FEWEST)
     return np.array(found, np.bool_)
 
 
 def _fit(cells: Cells, usable: Bool[np.ndarray, " F"]) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, "K K"]]:
     """Newton's method on the patterns, then standard errors over both kinds of persons."""
     design = np.hstack([np.ones((len(cells.patterns), 1)), cells.patterns[:, usable]])
-    exposure = np.bincount(cells.pattern, cells.exposure, minlength=len(design))
-    loss = np.bincount(cells.pattern, cells.loss, minlength=len(design))
+    exposure, loss = cells.exposure.sum(0), cells.loss.sum(0)
     values = np.zeros(design.shape[1])
     values[0] = np.log(loss.sum() / exposure.sum())
     ridge = np.full(len(values), RIDGE)
@@ -201,13 +188,13 @@ def _fit(cells: Cells, usable: Bool[np.ndarray, " F"]) -> tuple[Float[np.ndarray
         if np.abs(step).max() < 1e-9:
             break
     rate = np.exp(np.clip(design @ values, -60, 60))
-    rest = cells.loss - cells.exposure * rate[cells.pattern]
-    scores = [_sums(rest, cells.pattern, cells.person, design)]
+    by_query = cells.loss @ design - cells.exposure @ (design * rate[:, None])
+    scores = [_by_person(by_query[cells.asked], cells.person[cells.asked])]
     side = _of_wrong(cells)[usable]
     wrong_rate = _rate_by_wrong(cells, exposure * rate, exposure)
     wrong_design = np.hstack([np.ones((len(cells.wrong_patterns), 1)), cells.wrong_patterns[:, usable] & side])
     wrong_rest = cells.wrong_loss - cells.wrong_exposure * wrong_rate[cells.wrong_pattern]
-    scores.append(_sums(wrong_rest, cells.wrong_pattern, cells.wrong_person, wrong_design))
+    scores.append(_by_person(wrong_rest[:, None] * wrong_design[cells.wrong_pattern], cells.wrong_person))
     inverse = np.linalg.inv(hessian)
     middle = sum((one.T @ one) * (len(one) / max(len(one) - 1, 1)) for one in scores)
     covariance = inverse @ middle @ inverse
@@ -234,23 +221,17 @@ def _of_wrong(cells: Cells) -> Bool[np.ndarray, " F"]:
     return np.array([factor.where == "wrong" or factor.level is not None for factor in cells.factors], np.bool_)
 
 
-def _sums(
-    rest: Float[np.ndarray, " N"],
-    pattern: Int[np.ndarray, " N"],
-    person: Int[np.ndarray, " N"],
-    design: Float[np.ndarray, "U K"],
-) -> Float[np.ndarray, "P K"]:
+def _by_person(rows: Float[np.ndarray, "N K"], person: Int[np.ndarray, " N"]) -> Float[np.ndarray, "P K"]:
     """What each person adds to the model's equations."""
-    from scipy.sparse import coo_array
-
     _, number = np.unique(person, return_inverse=True)
-    by_pattern = coo_array((rest, (number, pattern)), shape=(int(number.max()) + 1, len(design))).tocsr()
-    return np.asarray(by_pattern @ design)
+    found = np.zeros((int(number.max()) + 1, rows.shape[1]))
+    np.add.at(found, number, rows)
+    return found
 
 
 def _seen_by(cells: Cells, blamed: Bool[np.ndarray, " F"]) -> tuple[Float[np.ndarray, "U K"], Float[np.ndarray, " U"]]:
     """Patterns of the blamed factors alone, and the loss of each as a part of 1 - mAP."""
-    loss = np.bincount(cells.pattern, cells.loss, minlength=len(cells.patterns)) / cells.answered
+    loss = cells.loss.sum(0) / cells.answered
     some = cells.patterns[:, blamed]
     if some.shape[1] == 0:
         return np.zeros((1, 0)), np.array([loss.sum()])

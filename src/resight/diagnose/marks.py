@@ -1,8 +1,9 @@
 """What may be to blame: conditions of pictures and likenesses of pairs, met with the ledger in one pass over the rows.
 
-A triple (query, true match, wrong picture) falls into one cell by the conditions that its three pictures and two pairs
-show. Cells with their exposure (how many triples there are, lost or not) and loss are all that a model of causes needs,
-so neither triples nor distances are kept.
+A triple (query, true match, wrong picture) falls into one cell by its query and by the pattern of conditions that its
+three pictures and two pairs show. Cells with their exposure (how many triples there are, lost or not) and loss are all
+that a model of causes needs, so neither triples nor distances are kept. Market-1501 has tens of millions of cells and
+few that lost anything: both are sparse.
 Proof: tests/diagnose/test_marks.py lists all triples of small searches.
 """
 
@@ -14,6 +15,7 @@ from typing import Final, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
+from scipy import sparse
 
 from resight.diagnose.ledger import Row, rows_of, searched
 from resight.errors import BadFeatures
@@ -23,6 +25,8 @@ from resight.search.features import Features
 Where = Literal["query", "match", "wrong", "pair"]
 WHERE: Final[tuple[Where, ...]] = ("query", "match", "wrong", "pair")
 """Which picture of a triple shows a condition; `pair`: query and wrong picture, or query and true match, together."""
+BLOCK: Final = 1 << 20
+"""Cells that are packed together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +74,16 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Triples by the conditions they show: N cells of a query person, U different patterns, F factors."""
+    """Triples of Q queries by the conditions they show: U different patterns of F factors."""
 
     factors: tuple[Factor, ...]
     patterns: Bool[np.ndarray, "U F"]
-    pattern: Int[np.ndarray, " N"]
-    person: Int[np.ndarray, " N"]
-    """Number of the query's person."""
-    query: Int[np.ndarray, " N"]
-    """Row of the query: no cell mixes two of them."""
-    exposure: Float[np.ndarray, " N"]
-    """Triples in the cell, each counted 1 / (true matches of its query)."""
-    loss: Float[np.ndarray, " N"]
-    """In AP of single queries: sums to answered · (1 - mAP)."""
+    person: Int[np.ndarray, " Q"]
+    """Number of each query's person."""
+    exposure: sparse.csr_array
+    """Q U: triples of each query and pattern, each counted 1 / (true matches of its query)."""
+    loss: sparse.csr_array
+    """Q U, in AP of single queries: sums to answered · (1 - mAP)."""
     wrong_patterns: Bool[np.ndarray, "V F"]
     """The same by wrong picture alone, for what its own conditions do: M rows, V patterns."""
     wrong_pattern: Int[np.ndarray, " M"]
@@ -95,6 +96,11 @@ class Cells:
     def total(self) -> float:
         """1 - mAP."""
         return float(self.loss.sum()) / self.answered
+
+    @property
+    def asked(self) -> Bool[np.ndarray, " Q"]:
+        """Queries that have triples."""
+        return np.asarray(np.diff(self.exposure.indptr) > 0)
 
 
 def cells_of(
@@ -139,7 +145,7 @@ class _Sorter:
         """Walk over all rows."""
         pictures, width = len(self.matching.counted), len(self.picture_patterns) * self.pair_size
         wrong_exposure, wrong_loss = np.zeros((2, pictures * self.pair_size))
-        keys, exposures, losses, persons, queries = [], [], [], [], []
+        exposure, loss = _Rows(), _Rows()
         answered = 0
         for row in rows_of(self.features, self.matching, self.distances):
             answered += 1
@@ -157,25 +163,22 @@ class _Sorter:
                 some = match_code == one
                 lost = np.bincount(code[row.wrong], row.costs(some), minlength=width)
                 full = self.query_code[row.query] * len(self.picture_patterns) * self.unlike_size + one
-                keys.append(full * width + seen)
-                exposures.append(there[seen] * (some.sum() / len(row.matches)))
-                losses.append(lost[seen].astype(np.float64))  # counts of nothing are whole numbers
-                persons.append(np.full(len(seen), self.matching.query_person[row.query]))
-                queries.append(np.full(len(seen), row.query))
+                exposure.add(row.query, full * width + seen, there[seen] * (some.sum() / len(row.matches)))
+                cost = np.flatnonzero(lost)
+                loss.add(row.query, full * width + cost, lost[cost].astype(np.float64))  # no costs are whole numbers
         if answered == 0:
             raise BadFeatures("No query has a true match that counts: there is no loss to explain.")
-        numbers, pattern = np.unique(np.concatenate(keys), return_inverse=True)
+        numbers = exposure.numbers()
+        queries = len(self.query_code)
         shown = np.flatnonzero(wrong_exposure)
         wrong = self.picture_code[shown // self.pair_size] * self.pair_size + shown % self.pair_size
         wrong_numbers, wrong_pattern = np.unique(wrong, return_inverse=True)
         return Cells(
             factors=self._factors(),
             patterns=self._patterns(numbers),
-            pattern=pattern,
-            person=np.concatenate(persons),
-            query=np.concatenate(queries),
-            exposure=np.concatenate(exposures),
-            loss=np.concatenate(losses),
+            person=self.matching.query_person,
+            exposure=exposure.matrix(numbers, queries),
+            loss=loss.matrix(numbers, queries),
             wrong_patterns=self._wrong_patterns(wrong_numbers),
             wrong_pattern=wrong_pattern,
             wrong_person=self.matching.person[shown // self.pair_size],
@@ -229,6 +232,53 @@ class _Sorter:
             pair, passed = np.divmod(pair, len(one.levels) + 1)
             levels.insert(0, passed[:, None] > np.arange(len(one.levels)))
         return [self.picture_patterns[picture], *levels]
+
+
+class _Rows:
+    """A sparse matrix that is filled row by row under numbers of its columns of which few are different."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[int, Int[np.ndarray, " _"], Float[np.ndarray, " _"]]] = []
+        self.blocks: list[tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]] = []
+        """Different numbers of a block of rows, and which of them each entry has."""
+        self.counts: dict[int, int] = {}
+        self.values: list[Float[np.ndarray, " _"]] = []
+        self.size = 0
+
+    def add(self, row: int, numbers: Int[np.ndarray, " N"], values: Float[np.ndarray, " N"]) -> None:
+        """Fill places of a row; rows come in order."""
+        self.waiting.append((row, numbers, values))
+        self.size += len(numbers)
+        if self.size >= BLOCK:
+            self._pack()
+
+    def _pack(self) -> None:
+        if not self.waiting:
+            return
+        numbers, place = np.unique(np.concatenate([one for _, one, _ in self.waiting]), return_inverse=True)
+        self.blocks.append((numbers, place.astype(np.int32)))
+        self.values.append(np.concatenate([one for _, _, one in self.waiting]))
+        for row, one, _ in self.waiting:
+            self.counts[row] = self.counts.get(row, 0) + len(one)
+        self.waiting, self.size = [], 0
+
+    def numbers(self) -> Int[np.ndarray, " U"]:
+        """The different numbers, rising."""
+        self._pack()
+        return np.unique(np.concatenate([numbers for numbers, _ in self.blocks]))
+
+    def matrix(self, numbers: Int[np.ndarray, " U"], rows: int) -> sparse.csr_array:
+        """The matrix, a column for each of `numbers`; everything that was added is forgotten."""
+        self._pack()
+        ends = np.cumsum([0, *(self.counts.get(row, 0) for row in range(rows))])
+        columns, values = np.empty(ends[-1], np.int32), np.empty(ends[-1])
+        start = 0
+        for (mine, place), some in zip(self.blocks, self.values, strict=True):
+            columns[start : start + len(place)] = np.searchsorted(numbers, mine).astype(np.int32)[place]
+            values[start : start + len(place)] = some
+            start += len(place)
+        self.blocks, self.values = [], []
+        return sparse.csr_array((values, columns, ends), shape=(rows, len(numbers)))
 
 
 def _codes(bits: Bool[np.ndarray, "N K"]) -> tuple[Bool[np.ndarray, "U K"], Int[np.ndarray, " N"]]:

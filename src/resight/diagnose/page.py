@@ -47,7 +47,7 @@ def page_of(
     ledger, split = found.ledger, found.split
     features = ledger.features
     count = len(features.query.persons)
-    losses = loss_by_query(found.cells, split, queries=count)
+    losses = loss_by_query(found.cells, split)
     named = [cause for cause, loss in split.by_cause().items() if loss > 0]
     segments = [_segment(found, cause) for cause in named]
     rest = split.unexplained
@@ -131,7 +131,7 @@ def _room(strip: Strip) -> float:
 
 def _galleries(found: Findings, losses: dict[str, Float[np.ndarray, " Q"]]) -> tuple[Gallery, ...]:
     count = len(found.ledger.features.query.persons)
-    exposure = exposure_by_query(found.cells, queries=count)
+    exposure = exposure_by_query(found.cells)
     ap = np.nan_to_num(found.scores.ap, nan=-1.0)
     galleries = []
     for verdict in found.verdicts:

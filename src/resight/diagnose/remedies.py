@@ -104,7 +104,7 @@ def _gains(remedy: str, judged: Judged, before: Cells, after: Cells, *, seed: in
         split = judged.split
         if cells is not judged.cells:
             split = split_loss(cells, rng=np.random.default_rng(seed), blamed=blamed)
-        losses.append(loss_by_query(cells, split, queries=len(persons)))
+        losses.append(loss_by_query(cells, split))
     causes = (*judged.split.by_cause(), *(one.cause for one in before.factors))  # who takes no loss has none to win
     names = [*dict.fromkeys(causes), "unexplained"]
     none = np.zeros(len(persons))
@@ -112,7 +112,7 @@ def _gains(remedy: str, judged: Judged, before: Cells, after: Cells, *, seed: in
         [losses[0].get(name, none) - losses[1].get(name, none) for name in names]
     )
     won = np.column_stack([won, won.sum(1)]) * before.answered
-    won[np.setdiff1d(np.arange(len(persons)), before.query)] = np.nan
+    won[~before.asked] = np.nan
     ends = bootstrap_over_persons(won, persons, rng=np.random.default_rng(seed), resamples=resamples)
     means = np.nanmean(won, 0)
     rows = zip([*names, ALL], means.tolist(), ends.tolist(), strict=True)
