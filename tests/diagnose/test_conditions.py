@@ -10,8 +10,9 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from resight.data.degrade import cast, darken, shrink
-from resight.diagnose.conditions import judge, measure, root_histograms
-from resight.diagnose.thresholds import ISSUE, THRESHOLDS, read_thresholds
+from resight.diagnose.conditions import judge, measure, root_histograms, score_conditions
+from resight.diagnose.signals import SIGNALS
+from resight.diagnose.thresholds import ISSUE, OF_A_PARSER, OF_A_SET, THRESHOLDS, read_thresholds
 from resight.errors import BadRecipe, UnknownName
 from toy_people import draw_person, make_person
 from toy_scenes import make_cameras
@@ -56,6 +57,17 @@ def test_planted_darkness_and_lost_detail_stand_out(people, tmp_path):
         scores = np.concatenate([clean.scores[name], conditions(write(tmp_path / name, pictures)).scores[name]])
         assert roc_auc_score([0] * 40 + [1] * 40, scores) >= 0.97
         assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_movement_that_took_the_detail_is_not_called_low_resolution():
+    thresholds = read_thresholds()
+    signals = {one.name: np.full(4, np.nan) for one in SIGNALS} | {
+        name: np.full(4, np.nan) for name in (*OF_A_PARSER, *OF_A_SET)
+    }
+    signals |= {"slope": np.array([-5.0, -5, -2, -5]), "eff_h": np.array([20.0, 20, 120, 20])}
+    signals["motion_blur"] = np.array([0.0, 2.0, 2.0, np.nan])
+    found = score_conditions(signals, thresholds)["low_res"]
+    assert (found >= 0.5).tolist() == [True, False, False, True]
 
 
 def test_what_needs_a_parser_is_not_measured_without_one(people, tmp_path):
@@ -130,6 +142,9 @@ def test_thresholds_are_checked(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(THRESHOLDS.read_text().replace("slope =", "slop ="))
     with pytest.raises(UnknownName, match="Did you mean `slope`"):
+        read_thresholds(path)
+    path.write_text(THRESHOLDS.read_text().replace('unless = "motion_blur"', 'unless = "motion_blurr"'))
+    with pytest.raises(UnknownName, match="Did you mean `motion_blur`"):
         read_thresholds(path)
     path.write_text("low_light = 3")
     with pytest.raises(BadRecipe, match="no file of thresholds"):

@@ -169,6 +169,9 @@ def score_conditions(
         if name in thresholds.without_map:
             z = np.where(np.isnan(z), _heights(signals, thresholds.without_map[name]), z)
         found[name] = 1 / (1 + np.exp(-np.clip(z, -30, 30)))
+    told = dict(found)
+    for name, other in thresholds.unless.items():
+        found[name] = np.minimum(told[name], 1 - np.nan_to_num(told[other]))
     return found
 
 

@@ -21,6 +21,8 @@ from resight.errors import BadRecipe, UnknownName
 THRESHOLDS: Final = Path(__file__).parent / "thresholds.toml"
 ISSUE: Final = ("low_light", "low_res", "multi_person", "occlusion", "truncation")
 """Conditions that every table names first."""
+BESIDE_SIGNALS: Final = ("about", "without_map", "unless")
+"""Keys of a condition that are no signals."""
 OF_A_PARSER: Final = ("hidden", "company")
 """What a parser says of a picture beyond its map."""
 OF_A_SET: Final = ("hidden_frac", "cast")
@@ -45,6 +47,8 @@ class Thresholds:
     """Twelve hex digits of the file: a table is only comparable with another of the same."""
     without_map: dict[str, tuple[Ramp, ...]]
     """What speaks for a condition where the signals of `ramps` need a map and there is none."""
+    unless: dict[str, str]
+    """By condition the one that explains its signals better."""
 
     def spoken(self, name: str, signals: Mapping[str, Float[np.ndarray, " N"]]) -> tuple[Ramp, ...]:
         """The ramps by which a condition was scored in a set with these signals."""
@@ -61,8 +65,13 @@ def read_thresholds(path: Path = THRESHOLDS) -> Thresholds:
         content: dict[str, dict[str, Any]] = tomllib.loads(text.decode())
         ramps: dict[str, tuple[Ramp, ...]] = {}
         without: dict[str, tuple[Ramp, ...]] = {}
+        unless: dict[str, str] = {}
         for name, rows in content.items():
-            kinds = {one: rows[one] for one in rows if one not in ("about", "without_map")}
+            kinds = {one: rows[one] for one in rows if one not in BESIDE_SIGNALS}
+            if "unless" in rows:
+                unless[name] = str(rows["unless"])
+                if unless[name] not in content:
+                    raise UnknownName("condition", unless[name], list(content))
             for found, mine in ((ramps, kinds), (without, rows.get("without_map", {}))):
                 for signal in mine:
                     if signal not in known:
@@ -76,4 +85,4 @@ def read_thresholds(path: Path = THRESHOLDS) -> Thresholds:
     flat = [one.signal for some in (*ramps.values(), *without.values()) for one in some if one.spread == 0]
     if missing or flat:
         raise BadRecipe(f"{path} lacks {', '.join(missing) or 'nothing'}; spreads of 0: {', '.join(flat) or 'none'}.")
-    return Thresholds(ramps, hashlib.sha256(text).hexdigest()[:12], without)
+    return Thresholds(ramps, hashlib.sha256(text).hexdigest()[:12], without, unless)
