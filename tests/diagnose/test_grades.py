@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from planted import planted
+from planted import likeness_of, planted
 from resight.diagnose.causes import split_loss
 from resight.diagnose.grades import grade_causes
 from resight.diagnose.ledger import ledger_of
@@ -30,6 +32,16 @@ def test_a_planted_cause_comes_first_with_grade_a():
     first, *others = verdicts(planted(3, harm=(0.0, 1.5, 0.0)))
     assert (first.cause, first.grade) == ("low_res", "A")
     assert all(one.grade in ("C", "") for one in others)
+
+
+def test_what_is_proven_stands_before_what_costs_more():
+    one = planted(2, harm=(0.0, 1.5))
+    like = likeness_of(one.features, first=12, levels=(0.3, 0.6))
+    found = verdicts(dataclasses.replace(one, marks=dataclasses.replace(one.marks, likenesses=(like,))))
+    order = [verdict.cause for verdict in found]
+    losses = {verdict.cause: verdict.loss for verdict in found}
+    assert losses[like.cause] > losses["low_res"]
+    assert order.index("low_res") < order.index(like.cause)
 
 
 def test_nothing_planted_earns_no_grade_better_than_c():

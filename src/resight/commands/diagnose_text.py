@@ -48,7 +48,11 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
     ]
     if finds:
         console.print(f"Power: four times in five twins would find differences from {', '.join(finds)}.")
-    console.print("Grades: " + "; ".join(f"{grade} {words}" for grade, words in GRADES.items() if grade) + ".")
+    console.print(
+        "Grades: "
+        + "; ".join(f"{grade} {words}" for grade, words in GRADES.items() if grade)
+        + ". Proven ones (A, B) stand first."
+    )
     if found.shams:
         console.print(f"Random shams take {found.sham_loss * 100:.1f} points; more than 1 would be a warning.")
     if found.conditions is None:

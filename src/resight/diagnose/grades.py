@@ -23,6 +23,7 @@ from resight.diagnose.twins import Turns, Twins, match_twins, query_twins
 from resight.evaluate.statistics import RESAMPLES
 
 Grade = Literal["A", "B", "C", ""]
+PROVEN: Final = ("A", "B")
 GRADES: Final[dict[Grade, str]] = {
     "A": "three looks or more agree, one of them a twin comparison",
     "B": "a twin comparison and one look more agree",
@@ -59,7 +60,7 @@ def grade_causes(
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
 ) -> tuple[Verdict, ...]:
-    """Look at every cause in each way that the search allows; largest loss first.
+    """Look at every cause in each way that the search allows; what is proven (grade A or B) first, then by loss.
 
     `harmful_doses`: causes that, planted in clean pictures at this set's own level, harm for sure (`resight dose`).
     """
@@ -91,7 +92,7 @@ def grade_causes(
                 grade=_grade(looks, by_twins=-1 in signs, against=1 in signs),
             )
         )
-    return tuple(sorted(found, key=lambda one: -one.loss))
+    return tuple(sorted(found, key=lambda one: (one.grade not in PROVEN, -one.loss)))
 
 
 def _beyond_chance(twins: list[Twins]) -> set[int]:
