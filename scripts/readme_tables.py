@@ -191,6 +191,7 @@ COMPONENTS: Final = (
 )
 
 CONTRASTED: Final = {
+    "baseline-unpasted": "baseline, nothing pasted",
     "baseline": "baseline",
     "spatial-attention": "+ spatial attention",
     "spreid": "SPReID",
