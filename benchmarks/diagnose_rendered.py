@@ -161,17 +161,15 @@ def main() -> None:
             verdicts = diagnose(pool, slots, None, seed=seed, shuffled=kind == "shuffled").verdicts
             found.append([one.cause for one in verdicts if one.cause in CAUSES.values() and one.grade in PROVEN])
         print(seed, cause, runs[cause][-1], {kind: found[-1] for kind, found in without.items()}, file=sys.stderr)
-    every = [one for some in runs.values() for one in some]
-    rates = ("first", "proven", "covered")
+    some_of = {"all": [one for some in runs.values() for one in some]}
+    some_of |= {CAUSES[cause]: some for cause, some in runs.items() if some}
     result = {
         "model": chosen.model,
         "runs": chosen.runs,
         "persons_a_run": PERSONS,
-        "planted": {name: float(np.mean([one[name] for one in every])) for name in rates},
-        "by_cause": {
-            CAUSES[cause]: {name: round(float(np.mean([one[name] for one in some])), 4) for name in some[0]}
-            for cause, some in runs.items()
-            if some
+        "planted": {
+            cause: {name: round(float(np.mean([one[name] for one in some])), 4) for name in some[0]}
+            for cause, some in some_of.items()
         },
     }
     for kind, found in without.items():

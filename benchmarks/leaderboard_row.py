@@ -45,6 +45,8 @@ from resight.train.recipe import EmbedderRecipe
 from resight.train.resources import surroundings
 
 RESULTS = Path(__file__).parent / "results" / "leaderboard"
+OF_OTHER_RUNS = ("backbone-weights", "parser-weights", "start")
+"""Keys of a recipe that may name a folder of this machine."""
 PERSONS = 100
 SEED = 0
 
@@ -66,7 +68,8 @@ def changes(recipe: str, run: Path, model: Any) -> str:
     """What the training command said beyond recipe, seed and held-out persons."""
     shipped, used = _values(load_toml(EmbedderRecipe, recipe)), _values(load_toml(EmbedderRecipe, run / "config.toml"))
     said = {**used, "seed": shipped["seed"], "validation-persons": shipped["validation-persons"]}
-    words = [f"--set {shlex.quote(f'{key}={value}')}" for key, value in said.items() if shipped.get(key) != value]
+    told = {key: '"RUN"' if "/" in value and key in OF_OTHER_RUNS else value for key, value in said.items()}
+    words = [f"--set {shlex.quote(f'{key}={value}')}" for key, value in told.items() if shipped.get(key) != value]
     words += ["--parts PARTS"] if model.settings.parser else []
     words += ["--occluders OBJECTS"] if float(used["covering.paste"]) else []
     return " ".join(words)

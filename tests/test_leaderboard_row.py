@@ -56,3 +56,9 @@ def test_kept_scores_of_two_rows_are_compared_query_by_query(
     paths = [str(tmp_path / name / "scores" / "validation-clean.json") for name in "ab"]
     assert main(["compare", *paths, "--at-least", "0"]) == 0
     assert "B is better" in capsys.readouterr().out
+
+
+def test_a_row_does_not_tell_where_other_runs_lie_on_this_machine(tmp_path: Path) -> None:
+    shipped = load_toml(EmbedderRecipe, "one-pass")
+    (tmp_path / "config.toml").write_text(to_toml(replace(shipped, backbone_weights="/home/me/run/model.safetensors")))
+    assert "--set 'backbone-weights=\"RUN\"'" in leaderboard_row.changes("one-pass", tmp_path, NO_MAPS)
