@@ -42,7 +42,7 @@ from resight.diagnose.grades import PROVEN
 from resight.diagnose.ledger import ledger_of
 from resight.diagnose.stages import measured
 from resight.diagnose.tables import read_table
-from resight.diagnose.twins import group_numbers
+from resight.diagnose.twins import every_turn, group_numbers, query_twins
 from resight.evaluate.ranking import score_features
 from resight.model import DEFAULT_MODEL
 from resight.search.features import Features
@@ -172,12 +172,25 @@ def main() -> None:
             for cause, some in some_of.items()
         },
     }
+    result["unplanted"] = {cause: unplanted(pool, cause) for cause in CAUSES.values()}
     for kind, found in without.items():
         graded = Counter(one for some in found for one in some)
         result[kind] = {"no_grade_above_c": float(np.mean([not some for some in found])), "proven": dict(graded)}
     print(json.dumps(result, indent=1))
     if chosen.runs >= RUNS:
         write_any("diagnose_rendered", result)
+
+
+def unplanted(pool: Pool, cause: str) -> dict[str, Any]:
+    """What the pictures of all persons that are marked for a cause lose with nothing planted, by twins."""
+    features, conditions = pool.search(np.arange(len(pool.cause)), None)
+    turns = every_turn(features)
+    assert turns is not None
+    count = len(features.query.persons)
+    shown = conditions.present(cause)[turns.rows + count * turns.from_gallery]
+    found = query_twins(turns, shown, rng=np.random.default_rng(0))
+    marked = {"marked": round(float(shown.mean()), 4), "groups": found.groups}
+    return marked | ({"difference": found.difference, "ci95": [found.low, found.high]} if found.estimable else {})
 
 
 def looked_at(found: Findings, cause: str, cost: float) -> dict[str, float]:
