@@ -34,15 +34,12 @@ class PartVectors:
 
 class PartFeatures(nn.Module):
     """Pool a map under six parts and the foreground, and estimate which share of each part is in view.
-
-    `pool` says what kind of mean: that of the whole, or the plain one.
     The estimate looks at the part's vector and at how large and how certain all parts are; it teaches neither. On a
     grid of few cells that tells little, and a caller who knows more adds its own logits.
     """
 
-    def __init__(self, channels: int, *, width: int, pool: GeM | AveragePool | None = None) -> None:
+    def __init__(self, channels: int, *, width: int) -> None:
         super().__init__()
-        self.pool = AveragePool() if pool is None else pool
         count = len(PART_NAMES)
         self.reduce = nn.Sequential(
             nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
@@ -55,14 +52,16 @@ class PartFeatures(nn.Module):
         maps: Float[Tensor, "B C h w"],
         groups: Float[Tensor, "B 7 H W"],
         seen: Float[Tensor, "B 6"] | None = None,
+        pool: GeM | AveragePool | None = None,
     ) -> PartVectors:
         """`groups` are probabilities of the background and the six parts, 0..1, on a grid of their own.
 
-        `seen` are logits of what is visible that are added to the estimate.
+        `seen` are logits of what is visible that are added to the estimate; `pool` is the kind of mean, else the plain.
         """
-        parts, share = pool_parts(self.pool.raised(self.reduce(maps)), groups[:, 1:])
-        whole, _ = pool_parts(self.pool.raised(maps), 1 - groups[:, :1])
-        parts, whole = self.pool.lowered(parts), self.pool.lowered(whole)
+        pool = AveragePool() if pool is None else pool
+        parts, share = pool_parts(pool.raised(self.reduce(maps)), groups[:, 1:])
+        whole, _ = pool_parts(pool.raised(maps), 1 - groups[:, :1])
+        parts, whole = pool.lowered(parts), pool.lowered(whole)
         facts = torch.cat([share.clamp_min(1e-4).log() / 4 + 1, groups[:, 1:].float().amax((2, 3))], 1).detach()
         logits = self.seen_by_look(parts.detach()).squeeze(2) + self.seen_by_size(facts)
         logits = logits if seen is None else logits + seen

@@ -76,7 +76,7 @@ class VisibleParts(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(128, 1 + len(PART_NAMES), 1),
         )
-        self.parts = PartFeatures(channels, width=width, pool=self.pool)
+        self.parts = PartFeatures(channels, width=width)
         self.seen = SeenByPlace(channels)
         joined = width * len(PART_NAMES)
         self.neck, self.foreground_neck = batch_norm_neck(channels), batch_norm_neck(channels)
@@ -87,7 +87,7 @@ class VisibleParts(nn.Module):
         maps = self.backbone(images)
         attention = self.look(maps)
         whole = self.pool(maps)
-        parts = self.parts(maps, attention.float().softmax(1), self.seen(maps.detach()))
+        parts = self.parts(maps, attention.float().softmax(1), self.seen(maps.detach()), self.pool)
         vectors = self.neck(whole), self.foreground_neck(parts.foreground), self.parts_neck(parts.parts.flatten(1))
         logits: list[Tensor] = []
         if self.classifier is not None and self.training:
