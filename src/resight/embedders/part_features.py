@@ -34,6 +34,7 @@ class PartVectors:
 
 class PartFeatures(nn.Module):
     """Pool a map under six parts and the foreground, and estimate which share of each part is in view.
+
     The estimate looks at the part's vector and at how large and how certain all parts are; it teaches neither. On a
     grid of few cells that tells little, and a caller who knows more adds its own logits.
     """
