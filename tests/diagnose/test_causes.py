@@ -83,3 +83,13 @@ def test_a_condition_of_too_few_persons_has_no_estimate():
     marks = dataclasses.replace(one.marks, query=shown)
     effects = split_loss(cells_of(one.features, marks), rng=np.random.default_rng(0)).effects
     assert all(np.isnan(one.log_ratio) and not one.blamed for one in effects if one.factor.where == "query")
+
+
+def test_the_fit_does_not_depend_on_how_many_patterns_are_written_out_at_a_time(monkeypatch):
+    one = planted(5, harm=(0.7, 1.5, 0.4))
+    whole = split_of(one)
+    monkeypatch.setattr(causes, "BLOCK", 5)
+    parts = split_of(one)
+    for a, b in zip(whole.effects, parts.effects, strict=True):
+        np.testing.assert_allclose([b.log_ratio, b.error], [a.log_ratio, a.error], rtol=1e-9)
+    assert parts.by_cause() == pytest.approx(whole.by_cause(), rel=1e-9)

@@ -28,6 +28,7 @@ RATE: Final = 0.05
 FEWEST: Final = 10
 """A condition that fewer query persons (or wrong persons) show has no estimate."""
 DRAWS: Final = 500
+BLOCK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,36 +160,40 @@ def _usable(cells: Cells) -> Bool[np.ndarray, " F"]:
     found = []
     found_at = cells.exposure.indices, cells.exposure.indptr
     there = sparse.csr_array((np.ones(len(found_at[0]), np.int32), *found_at), shape=cells.exposure.shape)
-    seen: Int[np.ndarray, "Q F"] = there @ cells.patterns.astype(np.int32)
     all_of = np.diff(there.indptr)
     for place, factor in enumerate(cells.factors):
         if factor.where == "wrong":
             shown = cells.wrong_patterns[cells.wrong_pattern, place]
             kinds = cells.wrong_person[shown], cells.wrong_person[~shown]
         else:
-            kinds = cells.person[seen[:, place] > 0], cells.person[seen[:, place] < all_of]
+            seen = there @ cells.patterns[:, place].astype(np.int32)
+            kinds = cells.person[seen > 0], cells.person[seen < all_of]
         found.append(min(len(np.unique(one)) for one in kinds) >= FEWEST)
     return np.array(found, np.bool_)
 
 
 def _fit(cells: Cells, usable: Bool[np.ndarray, " F"]) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, "K K"]]:
     """Newton's method on the patterns, then standard errors over both kinds of persons."""
-    design = np.hstack([np.ones((len(cells.patterns), 1)), cells.patterns[:, usable]])
+    shown = np.hstack([np.ones((len(cells.patterns), 1), np.bool_), cells.patterns[:, usable]])
     exposure, loss = cells.exposure.sum(0), cells.loss.sum(0)
-    values = np.zeros(design.shape[1])
+    values = np.zeros(shown.shape[1])
     values[0] = np.log(loss.sum() / exposure.sum())
     ridge = np.full(len(values), RIDGE)
     ridge[0] = 0
     hessian = np.eye(len(values))
     for _ in range(50):
-        expected = exposure * np.exp(np.clip(design @ values, -60, 60))
-        hessian = (design * expected[:, None]).T @ design + np.diag(ridge)
-        step = np.linalg.solve(hessian, design.T @ (loss - expected) - ridge * values)
+        hessian, slope = np.diag(ridge), -ridge * values
+        for some in _blocks(len(shown)):
+            design = shown[some].astype(np.float64)
+            expected = exposure[some] * np.exp(np.clip(design @ values, -60, 60))
+            hessian = hessian + (design * expected[:, None]).T @ design
+            slope = slope + design.T @ (loss[some] - expected)
+        step = np.linalg.solve(hessian, slope)
         values += step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
         if np.abs(step).max() < 1e-9:
             break
-    rate = np.exp(np.clip(design @ values, -60, 60))
-    by_query = cells.loss @ design - cells.exposure @ (design * rate[:, None])
+    rate = np.concatenate([np.exp(np.clip(shown[some] @ values, -60, 60)) for some in _blocks(len(shown))])
+    by_query = np.column_stack([cells.loss @ one.astype(np.float64) - cells.exposure @ (rate * one) for one in shown.T])
     scores = [_by_person(by_query[cells.asked], cells.person[cells.asked])]
     side = _of_wrong(cells)[usable]
     wrong_rate = _rate_by_wrong(cells, exposure * rate, exposure)
@@ -199,6 +204,11 @@ def _fit(cells: Cells, usable: Bool[np.ndarray, " F"]) -> tuple[Float[np.ndarray
     middle = sum((one.T @ one) * (len(one) / max(len(one) - 1, 1)) for one in scores)
     covariance = inverse @ middle @ inverse
     return values[1:], covariance[1:, 1:]
+
+
+def _blocks(size: int) -> list[slice]:
+    """Rows of the patterns, as many at a time as are cheap to write out in numbers."""
+    return [slice(start, start + BLOCK) for start in range(0, size, BLOCK)]
 
 
 def _rate_by_wrong(
