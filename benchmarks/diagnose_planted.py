@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from planted import NAMES, planted
 from resight.diagnose.causes import split_loss
-from resight.diagnose.grades import Verdict, grade_causes
+from resight.diagnose.grades import PROVEN, Verdict, grade_causes
 from resight.diagnose.ledger import ledger_of
 from resight.diagnose.marks import cells_of
 from resight.diagnose.oracles import remove_cause
@@ -86,7 +86,7 @@ def main() -> None:
         harm = tuple(HARM if number == place else 0.0 for number in range(len(NAMES)))
         found = verdicts(seed, harm=harm)
         first += found[0].cause == NAMES[place]
-        graded += found[0].cause == NAMES[place] and found[0].grade in ("A", "B")
+        graded += found[0].cause == NAMES[place] and found[0].grade in PROVEN
         none = verdicts(10_000 + seed, harm=(0.0, 0.0, 0.0))
         nothing += all(one.grade in ("C", "") for one in none)
         explained.append(sum(one.loss for one in none))

@@ -11,8 +11,8 @@ pictures (a seventh) show it, all others are their twins; in the run without, al
 Planted: the condition should be first in the table, with grade A or B, and the twins' interval should hold what it
 cost: the mean AP of its pictures as queries less that of their twins in their place.
 Nothing planted: no condition that can be planted should have a grade better than C. But rendered cameras see people
-from 80 to 245 pixels high, in the sun and in blue shade: what of that passes a threshold and costs something is found,
-and rightly so. `shuffled` is the search where nothing can be found: the same measurements, dealt out anew among a
+near and far, in the sun and in blue shade: what of that passes a threshold and costs something is found, and rightly so
+(`unplanted`). `shuffled` is the search where nothing can be found: the same measurements, dealt out anew among a
 person's pictures in each camera, so that they say nothing of the picture they stand with. Runs share persons: 400.
 `diagnose_planted.py` asks the same of made-up features, where the marks are known.
 """
@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from diagnose_conditions import PLANTED
 from jaxtyping import Bool, Int
 from measuring import write_any
 
@@ -48,15 +49,9 @@ from resight.model import DEFAULT_MODEL
 from resight.search.features import Features
 from resight.types import Crop
 
-CAUSES = {
-    "occlusion": "occlusion",
-    "second-person": "multi_person",
-    "truncation": "truncation",
-    "low-light": "low_light",
-    "low-res": "low_res",
-    "motion-blur": "motion_blur",
-    "colour-cast": "color_cast",
-}
+CONDITIONS = ("occlusion", "multi_person", "truncation", "low_light", "low_res", "motion_blur", "color_cast")
+CAUSES = {PLANTED[condition]: condition for condition in CONDITIONS}
+"""What the renderer plants, and what the diagnosis calls it."""
 PERSONS, RUNS, RESAMPLES = 80, 98, 500
 
 
@@ -159,7 +154,7 @@ def main() -> None:
         runs[cause].append(looked_at(diagnose(pool, slots, cause, seed=seed), CAUSES[cause], pool.cost(slots, cause)))
         for kind, found in without.items():
             verdicts = diagnose(pool, slots, None, seed=seed, shuffled=kind == "shuffled").verdicts
-            found.append([one.cause for one in verdicts if one.cause in CAUSES.values() and one.grade in PROVEN])
+            found.append([one.cause for one in verdicts if one.cause in CONDITIONS and one.grade in PROVEN])
         print(seed, cause, runs[cause][-1], {kind: found[-1] for kind, found in without.items()}, file=sys.stderr)
     some_of = {"all": [one for some in runs.values() for one in some]}
     some_of |= {CAUSES[cause]: some for cause, some in runs.items() if some}
@@ -172,7 +167,7 @@ def main() -> None:
             for cause, some in some_of.items()
         },
     }
-    result["unplanted"] = {cause: unplanted(pool, cause) for cause in CAUSES.values()}
+    result["unplanted"] = unplanted(pool)
     for kind, found in without.items():
         graded = Counter(one for some in found for one in some)
         result[kind] = {"no_grade_above_c": float(np.mean([not some for some in found])), "proven": dict(graded)}
@@ -181,16 +176,20 @@ def main() -> None:
         write_any("diagnose_rendered", result)
 
 
-def unplanted(pool: Pool, cause: str) -> dict[str, Any]:
-    """What the pictures of all persons that are marked for a cause lose with nothing planted, by twins."""
+def unplanted(pool: Pool) -> dict[str, dict[str, Any]]:
+    """What the pictures of all persons that are marked for each cause lose with nothing planted, by twins."""
     features, conditions = pool.search(np.arange(len(pool.cause)), None)
     turns = every_turn(features)
     assert turns is not None
-    count = len(features.query.persons)
-    shown = conditions.present(cause)[turns.rows + count * turns.from_gallery]
-    found = query_twins(turns, shown, rng=np.random.default_rng(0))
-    marked = {"marked": round(float(shown.mean()), 4), "groups": found.groups}
-    return marked | ({"difference": found.difference, "ci95": [found.low, found.high]} if found.estimable else {})
+    rows = turns.rows + len(features.query.persons) * turns.from_gallery
+    result = {}
+    for cause in CONDITIONS:
+        shown = conditions.present(cause)[rows]
+        found = query_twins(turns, shown, rng=np.random.default_rng(0))
+        result[cause] = {"marked": round(float(shown.mean()), 4), "groups": found.groups}
+        if found.estimable:
+            result[cause] |= {"difference": found.difference, "ci95": [found.low, found.high]}
+    return result
 
 
 def looked_at(found: Findings, cause: str, cost: float) -> dict[str, float]:

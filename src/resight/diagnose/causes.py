@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy import sparse
 
 from resight.diagnose.marks import WHERE, Cells, Factor, Where
+from resight.evaluate.statistics import person_sums
 
 RIDGE: Final = 1e-3
 """Weight of the ridge, in units of one lost query: it only matters where a condition is hardly ever seen."""
@@ -194,12 +195,12 @@ def _fit(cells: Cells, usable: Bool[np.ndarray, " F"]) -> tuple[Float[np.ndarray
             break
     rate = np.concatenate([np.exp(np.clip(shown[some] @ values, -60, 60)) for some in _blocks(len(shown))])
     by_query = np.column_stack([cells.loss @ one.astype(np.float64) - cells.exposure @ (rate * one) for one in shown.T])
-    scores = [_by_person(by_query[cells.asked], cells.person[cells.asked])]
+    scores = [person_sums(by_query[cells.asked], cells.person[cells.asked]).sums]
     side = _of_wrong(cells)[usable]
     wrong_rate = _rate_by_wrong(cells, exposure * rate, exposure)
     wrong_design = np.hstack([np.ones((len(cells.wrong_patterns), 1)), cells.wrong_patterns[:, usable] & side])
     wrong_rest = cells.wrong_loss - cells.wrong_exposure * wrong_rate[cells.wrong_pattern]
-    scores.append(_by_person(wrong_rest[:, None] * wrong_design[cells.wrong_pattern], cells.wrong_person))
+    scores.append(person_sums(wrong_rest[:, None] * wrong_design[cells.wrong_pattern], cells.wrong_person).sums)
     inverse = np.linalg.inv(hessian)
     middle = sum((one.T @ one) * (len(one) / max(len(one) - 1, 1)) for one in scores)
     covariance = inverse @ middle @ inverse
@@ -229,14 +230,6 @@ def _rate_by_wrong(
 def _of_wrong(cells: Cells) -> Bool[np.ndarray, " F"]:
     """Factors that the wrong picture shows, alone or beside the query."""
     return np.array([factor.where == "wrong" or factor.level is not None for factor in cells.factors], np.bool_)
-
-
-def _by_person(rows: Float[np.ndarray, "N K"], person: Int[np.ndarray, " N"]) -> Float[np.ndarray, "P K"]:
-    """What each person adds to the model's equations."""
-    _, number = np.unique(person, return_inverse=True)
-    found = np.zeros((int(number.max()) + 1, rows.shape[1]))
-    np.add.at(found, number, rows)
-    return found
 
 
 def _seen_by(cells: Cells, blamed: Bool[np.ndarray, " F"]) -> tuple[Float[np.ndarray, "U K"], Float[np.ndarray, " U"]]:
