@@ -76,6 +76,16 @@ def test_without_variety_of_cameras_all_look_like_the_first_and_without_that_of_
     }
 
 
+def test_without_variety_of_sizes_and_light_no_camera_sees_small_dark_or_coloured_people() -> None:
+    plain = replace(PLAN, plain=("sizes", "light"))
+    for number in range(1, 6):
+        varied, even = camera_of(PLAN, number), camera_of(plain, number)
+        assert varied.pixels[0] < even.pixels[0] == even.pixels[1]
+        assert (even.sun, even.warmth, even.tint, even.exposure) == (0, 0, 0, 0)
+        kept = dict(pixels=even.pixels, sun=0.0, warmth=0.0, tint=0.0, exposure=0.0)
+        assert replace(varied, **kept) == even
+
+
 def test_every_second_person_of_a_split_looks_like_the_one_before_who_looks_like_nobody() -> None:
     for share in (0.0, 0.3, 0.5, 2 / 3, 1.0):
         plan = replace(PLAN, look_alikes=0.8, train_share=share)

@@ -56,7 +56,8 @@ class People:
     look_alikes: float = 0.0
     """Give every second person a double: each attribute but the body is the same with this chance, 0..1."""
     plain: str = ""
-    """Kinds of variety to switch off, with commas between them: cameras (all like the first), cloth (one colour)."""
+    """Kinds of variety to switch off, with commas between them: cameras (all like the first), cloth (one colour), sizes
+    (nobody is far away), light (overcast, no casts). Without sizes and light, only what is planted spoils a picture."""
     workers: int | None = None
     """Processes; left out, one per core."""
     preview: int | None = None

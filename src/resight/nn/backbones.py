@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from resight.errors import BadWeights, UnknownName
+from resight.nn.depthwise import depthwise_conv
 from resight.nn.freezable import FreezableBackbone
 from resight.nn.inception import InceptionV3
 from resight.nn.resnet import ResNet18, ResNet50, ResNet101
@@ -41,6 +42,8 @@ class SameConv(nn.Conv2d):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         if self.stride[0] == 1:  # then "same" is symmetric for odd kernels
+            if self.groups == self.in_channels > 1 and self.bias is None:
+                return depthwise_conv(x, self.weight)
             half = self.kernel_size[0] // 2
             return F.conv2d(x, self.weight, self.bias, 1, half, 1, self.groups)
         high, wide = (

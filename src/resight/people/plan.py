@@ -30,6 +30,8 @@ FORMAT: Final = 3
 VARIETY: Final = {
     "cameras": "every camera has the place, light, colours and flaws of the first",
     "cloth": "no stripes, checks, prints or second tones: cloth has one colour",
+    "sizes": "everybody passes so near that the crop lacks no detail",
+    "light": "every camera has an overcast sky, the same exposure and no colour of its own",
 }
 """Kinds of variety that can be switched off, and what is left then."""
 

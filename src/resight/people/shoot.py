@@ -25,6 +25,8 @@ from resight.people.sensor import develop
 
 CAUSE, SHADOW = 1, 2
 """Values of a cause map."""
+ALL_DETAIL = 256.0
+"""Native height in pixels at which a crop lacks nothing, where sizes are not varied."""
 FAINT = 1
 """Grey levels, before the sensor's curve, from which on a darker or lighter place counts as shadow."""
 
@@ -64,7 +66,12 @@ def identity_of(plan: Plan, person: int) -> Identity:
 @functools.lru_cache(maxsize=256)
 def camera_of(plan: Plan, number: int) -> Camera:
     """Camera of a set."""
-    return replace(draw_camera(plan.seed, 1 if "cameras" in plan.plain else number), number=number)
+    camera = replace(draw_camera(plan.seed, 1 if "cameras" in plan.plain else number), number=number)
+    if "sizes" in plan.plain:
+        camera = replace(camera, pixels=(ALL_DETAIL, ALL_DETAIL))
+    if "light" in plan.plain:
+        camera = replace(camera, sun=0.0, warmth=0.0, tint=0.0, exposure=0.0)
+    return camera
 
 
 def shoot(plan: Plan, shot: Shot) -> Picture:

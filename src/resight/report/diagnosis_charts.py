@@ -15,8 +15,8 @@ from resight.report.charts import HEIGHT, WIDTH, plot_x, plot_y, round_ticks, sv
 from resight.report.diagnosis_facts import DoseCurve, Scatter, Segment
 from resight.report.words import cause_name, say
 
-PATTERNS: Final = 7
-"""Fills that a bar has; the eighth segment starts over. `unexplained` has its own."""
+COLOURS: Final = 7
+"""Of segments; those that share one have other lines. `unexplained` has its own."""
 _BASE: Final = HEIGHT - 40.0
 _TOP: Final = 14.0
 _FILLS: Final = (
@@ -27,20 +27,28 @@ _FILLS: Final = (
     '<path d="M4 0V8"/>',
     '<path d="M0 0L8 8M-2 6L2 10M6-2L10 2"/>',
     '<path d="M0 4H8M4 0V8"/>',
+    '<circle cx="4" cy="4" r="2.6"/>',
+    '<path d="M0 6L4 2L8 6"/>',
+    '<path d="M2 2H6V6H2Z"/>',
+    '<path d="M0 2H8M0 6H8"/>',
+    '<path d="M2 0V8M6 0V8"/>',
+    '<path d="M4 2V6M2 4H6"/>',
+    '<path d="M0 0L8 8M8 0L0 8"/>',
+    '<path d="M4 0L8 4L4 8L0 4Z"/>',
 )
 
 
 def fills(segments: Sequence[Segment]) -> dict[str, str]:
     """The fill of each cause, by number; `rest` for what is unexplained."""
     named = [one.cause for one in segments if one.cause != "unexplained"]
-    return {cause: str(place % PATTERNS) for place, cause in enumerate(named)} | {"unexplained": "rest"}
+    return {cause: str(place % len(_FILLS)) for place, cause in enumerate(named)} | {"unexplained": "rest"}
 
 
 def pattern_sheet() -> Markup:
     """Definitions of the fills, once a page."""
     parts = []
     for place, lines in enumerate(_FILLS):
-        ground = f'<rect width="8" height="8" class="ground g{place}"/>'
+        ground = f'<rect width="8" height="8" class="ground g{place % COLOURS}"/>'
         pattern = f'<pattern id="fill{place}" width="8" height="8" patternUnits="userSpaceOnUse">'
         parts.append(f'{pattern}{ground}<g class="ink">{lines}</g></pattern>')
     rest = '<rect width="8" height="8" class="ground grest"/>'
