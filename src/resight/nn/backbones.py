@@ -21,6 +21,7 @@ from resight.errors import BadWeights, UnknownName
 from resight.nn.depthwise import depthwise_conv
 from resight.nn.freezable import FreezableBackbone
 from resight.nn.inception import InceptionV3
+from resight.nn.normed import normed
 from resight.nn.resnet import ResNet18, ResNet50, ResNet101
 from resight.nn.small import DGD, MSCAN
 
@@ -40,18 +41,20 @@ __all__ = [
 class SameConv(nn.Conv2d):
     """Convolution padded as TensorFlow does ("same"): the odd pixel goes to the right and the bottom."""
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
-        if self.stride[0] == 1:  # then "same" is symmetric for odd kernels
-            if self.groups == self.in_channels > 1 and self.bias is None:
-                return depthwise_conv(x, self.weight)
-            half = self.kernel_size[0] // 2
-            return F.conv2d(x, self.weight, self.bias, 1, half, 1, self.groups)
-        high, wide = (
-            max(0, (-(-size // step) - 1) * step + kernel - size)
-            for size, kernel, step in zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
-        )
+    def _conv_forward(
+        self, x: Float[Tensor, "B C H W"], weight: Tensor, bias: Tensor | None
+    ) -> Float[Tensor, "B D h w"]:
+        kernel, step = self.kernel_size[0], self.stride[0]
+        if step == 1:  # then "same" is symmetric for odd kernels
+            if self.groups == self.in_channels > 1 and bias is None:
+                return depthwise_conv(x, weight)
+            return F.conv2d(x, weight, bias, 1, kernel // 2, 1, self.groups)
+        if step == 2 and not (x.shape[2] % 2 or x.shape[3] % 2) and torch.is_inference_mode_enabled():
+            # a symmetric frame whose first answers are left out saves a padded copy of the map
+            return F.conv2d(x, weight, bias, 2, kernel // 2 + 1, 1, self.groups)[:, :, 1:, 1:]
+        high, wide = (max(0, (-(-size // step) - 1) * step + kernel - size) for size in x.shape[2:])
         x = F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
-        return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
+        return F.conv2d(x, weight, bias, step, 0, 1, self.groups)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -77,9 +80,9 @@ class InvertedBottleneck(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         y = x
         if self.expand_conv is not None:
-            y = F.relu6(self.bn0(self.expand_conv(y)), inplace=True)
-        y = F.relu6(self.bn1(self.depthwise_conv(y)), inplace=True)
-        y = self.bn2(self.project_conv(y))
+            y = F.relu6(normed(self.expand_conv, self.bn0, y), inplace=True)
+        y = F.relu6(normed(self.depthwise_conv, self.bn1, y), inplace=True)
+        y = normed(self.project_conv, self.bn2, y)
         return torch.add(x, y) if self.shortcut else y
 
 
@@ -131,13 +134,13 @@ class EfficientNetLite(FreezableBackbone):
 
     def taps(self, images: Float[Tensor, "B 3 H W"], after: Sequence[int]) -> tuple[Tensor, ...]:
         """Maps after the blocks of these numbers (rising), and the last map: what heads at several strides read."""
-        x = F.relu6(self.bn0(self.conv_stem(images)), inplace=True)
+        x = F.relu6(normed(self.conv_stem, self.bn0, images), inplace=True)
         found: list[Tensor] = []
         for number, block in enumerate(self.blocks):
             x = block(x)
             if number in after:
                 found.append(x)
-        return *found, F.relu6(self.bn1(self.conv_head(x)), inplace=True)
+        return *found, F.relu6(normed(self.conv_head, self.bn1, x), inplace=True)
 
     def stages(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Maps at strides 4, 8 and 16, and the last map, as `stage_channels` says."""
@@ -145,9 +148,9 @@ class EfficientNetLite(FreezableBackbone):
         return first, second, third, last
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
-        x = F.relu6(self.bn0(self.conv_stem(images)), inplace=True)
+        x = F.relu6(normed(self.conv_stem, self.bn0, images), inplace=True)
         x = self.blocks(x)
-        return F.relu6(self.bn1(self.conv_head(x)), inplace=True)
+        return F.relu6(normed(self.conv_head, self.bn1, x), inplace=True)
 
 
 BACKBONES: Final[dict[str, Callable[..., FreezableBackbone]]] = {

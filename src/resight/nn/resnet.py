@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from resight.errors import UnknownName
 from resight.nn.freezable import FreezableBackbone
+from resight.nn.normed import NormedConv, normed
 
 
 class ResidualBottleneck(nn.Module):
@@ -36,9 +37,9 @@ class ResidualBottleneck(nn.Module):
         self.downsample = _shortcut(inputs, outputs, stride)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        y = self.bn3(self.conv3(y))
+        y = F.relu(normed(self.conv1, self.bn1, x), inplace=True)
+        y = F.relu(normed(self.conv2, self.bn2, y), inplace=True)
+        y = normed(self.conv3, self.bn3, y)
         return F.relu(y + (x if self.downsample is None else self.downsample(x)), inplace=True)
 
 
@@ -56,15 +57,15 @@ class ResidualPair(nn.Module):
         self.downsample = _shortcut(inputs, width, stride)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = self.bn2(self.conv2(y))
+        y = F.relu(normed(self.conv1, self.bn1, x), inplace=True)
+        y = normed(self.conv2, self.bn2, y)
         return F.relu(y + (x if self.downsample is None else self.downsample(x)), inplace=True)
 
 
-def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
+def _shortcut(inputs: int, outputs: int, stride: int) -> NormedConv | None:
     if stride == 1 and inputs == outputs:
         return None
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+    return NormedConv(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
 class ResNet(FreezableBackbone):
@@ -112,10 +113,10 @@ class ResNet(FreezableBackbone):
 
     def stages(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Maps of the four stages, each B C h w: a quarter of the picture's size first, rounded up."""
-        x = F.relu(self.bn1(self.conv1(images)), inplace=True)
+        x = F.relu(normed(self.conv1, self.bn1, images), inplace=True)
         if self.deep_stem:
-            x = F.relu(self.bn2(self.conv2(x)), inplace=True)
-            x = F.relu(self.bn3(self.conv3(x)), inplace=True)
+            x = F.relu(normed(self.conv2, self.bn2, x), inplace=True)
+            x = F.relu(normed(self.conv3, self.bn3, x), inplace=True)
         first = self.layer1(F.max_pool2d(x, 3, 2, 1))
         second = self.layer2(first)
         third = self.layer3(second)

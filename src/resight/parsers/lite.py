@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from resight.nn.backbones import EfficientNetLite
 from resight.nn.freezable import FreezableBackbone
+from resight.nn.normed import NormedConv, normed
 from resight.nn.parsing import Parsing
 
 STRIDE: Final = 16
@@ -54,7 +55,7 @@ class LiteBackbone(FreezableBackbone):
         self.load_state_dict({name: state[name] for name in self.state_dict()})
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
-        x = F.relu6(self.bn0(self.conv_stem(images)), inplace=True)
+        x = F.relu6(normed(self.conv_stem, self.bn0, images), inplace=True)
         taps = []
         for number, block in enumerate(self.blocks):
             x = block(x)
@@ -63,8 +64,8 @@ class LiteBackbone(FreezableBackbone):
         return tuple(taps)
 
 
-def _pointwise(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+def _pointwise(inputs: int, outputs: int) -> NormedConv:
+    return NormedConv(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
 
 
 class Separable(nn.Module):
@@ -79,7 +80,7 @@ class Separable(nn.Module):
         self.shortcut = inputs == outputs
 
     def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B D h w"]:
-        y = F.relu(self.norm(self.depthwise(x)), inplace=True)
+        y = F.relu(normed(self.depthwise, self.norm, x), inplace=True)
         y = self.point(y)
         return F.relu(x + y if self.shortcut else y, inplace=True)
 
