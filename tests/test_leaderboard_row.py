@@ -30,6 +30,7 @@ def test_the_words_of_a_row_make_its_recipe_again(tmp_path: Path) -> None:
     stages = (Stage(epochs=12, height=128, width=64),)
     used = replace(shipped, stages=stages, covering=covering, training_persons=375, seed=3, options={"shared": False})
     (tmp_path / "config.toml").write_text(to_toml(used))
+    (tmp_path / "run.json").write_text('{"pasted": {"objects": 40, "people": 0}}')
     said = leaderboard_row.changes("spreid", tmp_path, NO_MAPS)
     words = shlex.split(said)
     assert words[-2:] == ["--occluders", "OBJECTS"]
@@ -61,4 +62,6 @@ def test_kept_scores_of_two_rows_are_compared_query_by_query(
 def test_a_row_does_not_tell_where_other_runs_lie_on_this_machine(tmp_path: Path) -> None:
     shipped = load_toml(EmbedderRecipe, "one-pass")
     (tmp_path / "config.toml").write_text(to_toml(replace(shipped, backbone_weights="/home/me/run/model.safetensors")))
+    (tmp_path / "run.json").write_text('{"pasted": {"objects": 40, "people": 7}}')
+    assert leaderboard_row.changes("one-pass", tmp_path, NO_MAPS).endswith("--people PENNFUDAN")
     assert "--set 'backbone-weights=\"RUN\"'" in leaderboard_row.changes("one-pass", tmp_path, NO_MAPS)

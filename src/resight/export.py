@@ -40,7 +40,7 @@ TOLERANCE: Final = 1e-4
 """Largest difference that is accepted."""
 OPSET: Final = 18
 MAPS: Final = (32, 16)
-"""Height and width of the part maps of an exported embedder that needs them."""
+"""Height and width of part maps where a model does not say which it learned from."""
 Shown = Callable[[int], tuple[Tensor, ...]]
 """A count of pictures -> what the network takes for so many."""
 
@@ -108,20 +108,25 @@ def export_parser(model: ParserModel, path: Path) -> dict[str, float]:
 
 
 def export_embedder(model: Model, path: Path) -> dict[str, float]:
-    """As `export_parser`, for an embedder; one that needs part maps takes them as `maps`, B 20 32 16 float32."""
+    """As `export_parser`, for an embedder; one that needs part maps takes them as `maps`, B 20 h w float32."""
     size = model.settings.height, model.settings.width
+    grid = (model.settings.map_height or MAPS[0], model.settings.map_width or MAPS[1])
     network = model.network.cpu().float().eval()
 
     def shown(count: int) -> tuple[Tensor, ...]:
         pictures = _pictures(count, size)
-        return (pictures, _maps(count)) if model.needs_maps else (pictures,)
+        return (pictures, _maps(count, grid)) if model.needs_maps else (pictures,)
 
     pictures, *maps = shown(2)
     with torch.no_grad():
         names = tuple(said(network(normalise(pictures), *maps)))
+    compared = "cosine of `features`"
+    if "parts" in names:
+        share = f"{model.settings.part_share:g}"
+        compared += f", and for a share of {share} of the distance that of `parts`, weighed by `visible` of both crops"
     facts = {
         "resight": json.dumps(asdict(model.settings)),
-        "compared by": "cosine of `features`; mean with the mirrored picture's for the accuracy of `resight embed`",
+        "compared by": f"{compared}; mean with the mirrored picture's for the accuracy of `resight embed`",
     }
     inputs = ("pictures", "maps") if model.needs_maps else ("pictures",)
     return _export(_Embeds(network, names=names).eval(), path, shown, inputs, facts)
@@ -173,10 +178,10 @@ def _pictures(count: int, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(rng.integers(0, 256, (count, *size, 3), dtype=np.uint8))
 
 
-def _maps(count: int) -> Tensor:
-    """Part maps of nobody in particular."""
+def _maps(count: int, grid: tuple[int, int]) -> Tensor:
+    """Part maps of nobody in particular, of so many cells."""
     rng = np.random.default_rng(count)
-    maps = rng.dirichlet(np.full(len(LIP20.classes), 0.3), (count, *MAPS))
+    maps = rng.dirichlet(np.full(len(LIP20.classes), 0.3), (count, *grid))
     return torch.from_numpy(np.ascontiguousarray(maps.transpose(0, 3, 1, 2), dtype=np.float32))
 
 

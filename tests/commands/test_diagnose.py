@@ -16,10 +16,12 @@ from resight.commands.conditions import open_parser
 from resight.data.images import read_picture
 from resight.diagnose import stages
 from resight.diagnose.causes import loss_by_query, split_loss
+from resight.diagnose.conditions import judge, measure
 from resight.diagnose.ledger import ledger_of
 from resight.diagnose.marks import cells_of
-from resight.diagnose.page_charts import dose_curves, harmful_doses
+from resight.diagnose.page_charts import dose_curves, dose_look, dose_signs
 from resight.diagnose.tables import write_table
+from resight.errors import BadRecipe
 from resight.evaluate.ranking import score_features
 from resight.parsing import load_parser, save_parser
 from resight.search.features import Features, load_features, save_features, side
@@ -131,22 +133,48 @@ def test_remedies_are_measured_on_the_spot_and_against_other_models(toy, tmp_pat
     assert "bad.npz cannot be read" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("model", "high", "counted"), [("mine", -0.01, True), ("mine", 0.01, False), ("its", -1, False)]
-)
-def test_a_dose_counts_when_it_harms_for_sure_by_the_same_model_at_the_level_of_this_set(
-    tmp_path, model, high, counted
-):
-    table = {"condition": ["low_light"] * 3, "setting": ["query"] * 3, "unit": ["stops"] * 3, "level": [0.0, 1.0, 2.0]}
-    table |= {"difference": [0.0, -0.1, -0.2], "low": [0.0, -0.2, -0.3], "high": [0, high, high], "d50": [9.0] * 3}
-    write_table(tmp_path / "dose", table | {"model": [model] * 3}, parquet=False)
+def dose_table(model: str | None, high: float = -0.01) -> dict[str, list[object]]:
+    table: dict[str, list[object]] = {"condition": ["low_light"] * 3, "setting": ["query"] * 3, "unit": ["stops"] * 3}
+    table |= {"level": [0.0, 1.0, 2.0], "difference": [0.0, -0.1, -0.2], "low": [0.0, -0.2, -0.3]}
+    table |= {"high": [0, high, high], "d50": [9.0] * 3}
+    return table if model is None else table | {"model": [model] * 3}
+
+
+def test_a_dose_is_read_at_the_level_of_the_pictures_that_show_the_cause(tmp_path):
+    write_table(tmp_path / "dose", dose_table("mine"), parquet=False)
     [curve] = dose_curves(tmp_path / "dose.csv", None)
-    found = harmful_doses([replace(curve, real=(0.8, 0.2, 0))], model="mine")
-    assert found == (frozenset({"low_light"}) if counted else frozenset())
-    assert not harmful_doses([replace(curve, real=(1.0, 0, 0))], model="mine")
-    write_table(tmp_path / "old", table, parquet=False)
-    [unsigned] = dose_curves(tmp_path / "old.csv", None)
-    assert not harmful_doses([replace(unsigned, real=(0.8, 0.2, 0))], model="mine")
+    assert np.isnan(curve.own)
+    assert dose_signs([curve]) == {}  # not known where this set's pictures lie
+    for own, level, difference in ((2.4, "2", -0.2), (0.8, "1", -0.1), (0.1, "1", -0.1)):
+        look = dose_look("low_light", [replace(curve, own=own)])
+        assert look.value == difference
+        assert f"at {level} stops" in look.note.en
+    assert dose_signs([replace(curve, own=2.0)]) == {"low_light": 1}
+    assert dose_signs([replace(curve, own=2.0, high=(0, 0.01, 0.01))]) == {"low_light": 0}
+    assert dose_signs([replace(curve, own=2.0, low=(0, 0.1, 0.1), high=(0, 0.2, 0.2))]) == {"low_light": -1}
+
+
+def test_the_own_level_is_the_median_of_the_marked_pictures(tmp_path):
+    dark, light = np.full(10, 20.0), np.full(90, 60.0)
+    paths = [tmp_path / f"{number}.png" for number in range(100)]
+    lum = np.concatenate([dark, light])
+    found = judge(measure([]), files=[], mask="prior")
+    signals = {name: np.full(100, np.nan) for name in found.signals} | {"lum_mean": lum}
+    scores = {"low_light": np.concatenate([np.ones(10), np.zeros(90)])}
+    conditions = replace(found, files=tuple(map(str, paths)), signals=signals, scores=scores)
+    write_table(tmp_path / "dose", dose_table("mine"), parquet=False)
+    [curve] = dose_curves(tmp_path / "dose.csv", conditions)
+    stops = np.log2(((60 + 16) / 116) ** 3 / ((20 + 16) / 116) ** 3)
+    assert curve.own == pytest.approx(stops)
+    assert curve.real == (0.9, 0.0, 0.1)
+
+
+def test_a_dose_table_that_lacks_columns_is_refused(tmp_path):
+    table = dose_table("mine")
+    del table["setting"], table["d50"]
+    write_table(tmp_path / "dose", table, parquet=False)
+    with pytest.raises(BadRecipe, match="lacks the columns setting, d50"):
+        dose_curves(tmp_path / "dose.csv", None)
 
 
 def test_a_parser_is_named_with_its_weights_so_that_old_measurements_are_not_taken_for_its_own(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from resight.cli import main
 from resight.commands import conditions
 from resight.commands import embed as command
-from resight.commands.dose import Dose, drawn_queries
+from resight.commands.dose import Dose, cut_out_people, drawn_queries
 from resight.data.images import read_resized
 from resight.data.reid_sets import find_set
 from resight.model import Embedded
@@ -72,3 +72,27 @@ def test_only_clean_queries_are_drawn_and_a_set_without_any_says_so(toy, tmp_pat
 def test_unknown_conditions_are_answered_with_the_nearest(toy, capsys):
     assert main(["dose", str(toy), "--conditions", "low_ligth"]) == 2
     assert "Did you mean `low_light`" in capsys.readouterr().err
+
+
+def test_people_are_cut_out_by_the_parser_and_without_one_it_is_said(toy, tmp_path, capsys, monkeypatch):
+    words = ["dose", str(toy), "--any-queries", "--resamples", "100", "--out", str(tmp_path / "dose.csv")]
+    assert main([*words, "--parser", "none", "--conditions", "multi_person", "truncation"]) == 0
+    assert "several people are not tried" in capsys.readouterr().err
+    with (tmp_path / "dose.csv").open(newline="") as file:
+        assert {row["condition"] for row in csv.DictReader(file)} == {"truncation"}
+
+    def parse(pictures):
+        labels = [np.zeros(one.shape[:2], np.uint8) for one in pictures]
+        for one in labels:
+            one[10:-5, 20:-20] = 5
+        return [SimpleNamespace(labels=one) for one in labels]
+
+    monkeypatch.setattr(conditions, "open_parser", lambda _: (parse, None, "mine"))
+    cut = cut_out_people(Dose(dataset=str(toy)), list(find_set(toy).crops("query")))
+    assert len(cut) == 4
+    assert all((one[:, :, 3] > 0).mean() == pytest.approx((parse([one])[0].labels > 0).mean()) for one in cut)
+    assert main([*words, "--conditions", "multi_person"]) == 0
+    with (tmp_path / "dose.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [row["unit"] for row in found] == ["share of the width behind somebody"] * 5
+    assert float(found[-1]["difference"]) < 0

@@ -91,3 +91,22 @@ def test_what_cannot_be_hidden_is_refused(market: Path, tmp_path: Path, capsys) 
     assert run(market, tmp_path / "x", "--keypoints", str(tmp_path / "none.npz")) == 2
     assert "--keypoints" in capsys.readouterr().err
     assert main(["occlude", "sample", "--objects", str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 2
+
+
+def test_two_benchmarks_are_not_mixed_in_one_folder(market: Path, tmp_path: Path, capsys) -> None:
+    assert run(market, tmp_path / "o", "--shares", "20") == 0
+    assert run(market, tmp_path / "o", "--shares", "20") == 0  # the same once more
+    capsys.readouterr()
+    assert run(market, tmp_path / "o", "--split", "validation", "--validation-persons", "1", "--shares", "20") == 2
+    assert "another benchmark" in capsys.readouterr().err
+
+
+def test_a_query_that_cannot_be_hidden_any_more_leaves_the_sets(market: Path, tmp_path: Path) -> None:
+    assert run(market, tmp_path / "o", "--shares", "20") == 0
+    with np.load(market / "keypoints14.npz") as file:
+        arrays = dict(file)
+    arrays["query_xy"][0] *= 0.05
+    np.savez(market / "keypoints14.npz", **arrays)
+    assert run(market, tmp_path / "o", "--shares", "20") == 0
+    for name in ("occluded-0", "occluded-20", "control-20"):
+        assert [crop.person for crop in find_set(tmp_path / "o" / name).crops("query")] == [3]

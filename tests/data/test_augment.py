@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +49,20 @@ def test_the_same_chance_gives_the_same_pictures_and_another_gives_others() -> N
     once, again, other = (augment(pictures(), Augmentation(), size=(32, 16), rng=generator(s)) for s in (1, 1, 2))
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
+
+
+def test_coarse_pictures_lose_detail_and_keep_their_mean_and_others_stay_as_they_are() -> None:
+    how = replace(NOTHING, coarse=0.5)
+    shown, given_ = augment(pictures(64), how, size=(32, 16), rng=generator()), normalise(pictures(64)).clamp(-1, 1)
+    spread = [one.diff(dim=2).square().mean((1, 2, 3)) for one in (shown, given_)]
+    lost = spread[0] < 0.5 * spread[1]
+    assert 16 < int(lost.sum()) < 48
+    assert torch.allclose(shown[~lost], given_[~lost], atol=1e-4)
+    assert torch.allclose(shown[lost].mean((1, 2, 3)), given_[lost].mean((1, 2, 3)), atol=0.02)
+    assert torch.equal(
+        augment(pictures(), replace(Augmentation(), coarse=0.0), size=(32, 16), rng=generator(3)),
+        augment(pictures(), Augmentation(), size=(32, 16), rng=generator(3)),
+    )
 
 
 @given(st.integers(0, 1000))

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from resight.data.degrade import cover
-from resight.diagnose.dose import CONTENTS, COURSES, cover_mask, dose_curve, half_level, spoilt
+from resight.diagnose.dose import (
+    COMPANY,
+    CONTENTS,
+    COURSES,
+    beside,
+    cover_mask,
+    dose_curve,
+    half_level,
+    spoilt,
+    with_company,
+)
 from resight.errors import BadFeatures, UnknownName
 from resight.evaluate.ranking import score_features
 from resight.model import Embedded
@@ -40,25 +50,57 @@ def search():
     return features, query, gallery
 
 
-@pytest.mark.parametrize("condition", COURSES)
+RED = np.zeros((90, 60, 4), np.uint8)  # somebody in red, 20 columns wide, who is no higher than the crop
+RED[10:80, 20:40] = (255, 0, 0, 255)
+ALL = with_company([RED])
+
+
+@pytest.mark.parametrize("condition", ALL)
 def test_level_0_is_the_pictures_own_bytes_and_no_level_changes_them(search, condition):
     query = search[1][:3]
     before = [one.tobytes() for one in query]
-    course = COURSES[condition]
+    course = ALL[condition]
     assert [one.tobytes() for one in spoilt(query, course, course.levels[0], seed=0)] == before
     for level in course.levels[1:]:
         assert [one.shape for one in spoilt(query, course, level, seed=0)] == [one.shape for one in query]
     assert [one.tobytes() for one in query] == before
 
 
-@pytest.mark.parametrize("condition", COURSES)
+@pytest.mark.parametrize("condition", ALL)
 def test_a_seed_draws_the_same_whoever_else_is_there(search, condition):
     _, query, _ = search
-    course = COURSES[condition]
+    course = ALL[condition]
     level = course.levels[-1]
     all_of_them = list(spoilt(query[:4], course, level, seed=5))
     for one, other in zip(all_of_them, spoilt(query[:2], course, level, seed=5), strict=False):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.45])
+def test_somebody_beside_comes_in_from_a_side_as_far_as_the_share_says(share):
+    picture = np.full((128, 64, 3), 90, np.uint8)
+    sides = set()
+    for seed in range(12):
+        found = beside(picture, share, np.random.default_rng(seed), company=[RED])
+        red = (found[:, :, 0] > 200).any(0)
+        columns = np.flatnonzero(red)
+        wide = 20 * 128 / 90
+        left = columns[0] < 32 - columns[-1] + 31
+        sides.add(left)
+        reach = columns[-1] + 1 if left else 64 - columns[0]
+        assert abs(reach - share * 64) <= 1.5
+        assert abs(len(columns) - min(wide, share * 64)) <= 2.5
+        assert (found[:, ~red] == 90).mean() > 0.95
+    assert sides == {True, False}
+
+
+def test_several_people_are_a_course_only_with_somebody_to_show(search):
+    features, query, _ = search
+    assert COMPANY not in COURSES
+    with pytest.raises(UnknownName):
+        dose_curve(COMPANY, features, embed=embed, query=query)
+    curve = dose_curve(COMPANY, features, embed=embed, query=query, courses=ALL, resamples=200)
+    assert curve.points[-1].mean_ap < curve.points[0].mean_ap
 
 
 def test_covers_of_any_contents_hide_the_same_pixels_and_equal_contents_change_nothing(search):

@@ -11,7 +11,7 @@ from resight.diagnose.causes import split_loss
 from resight.diagnose.grades import grade_causes
 from resight.diagnose.ledger import ledger_of
 from resight.diagnose.marks import cells_of
-from resight.diagnose.oracles import remove_cause
+from resight.diagnose.oracles import Oracle, clean_twins, remove_cause
 from resight.diagnose.twins import every_turn
 from resight.evaluate.ranking import score_features
 
@@ -59,7 +59,46 @@ def test_a_harmful_dose_is_one_look_more_and_alone_no_better_than_an_association
     one = planted(3, harm=(0.0, 1.5, 0.0))
     split = split_loss(cells_of(one.features, one.marks), rng=np.random.default_rng(0))
     turns, ledger = every_turn(one.features), ledger_of(one.features)
-    for doses, grades in ((frozenset(), ("A", "")), (frozenset({"low_light"}), ("A", "C"))):
+    tried: list[tuple[dict[str, int], tuple[str, str]]] = [
+        ({}, ("A", "")),
+        ({"low_light": 1}, ("A", "C")),
+        ({"low_res": 1}, ("A", "")),
+        ({"low_res": 0}, ("B", "")),  # one look finds nothing
+        ({"low_res": -1}, ("C", "")),  # and one the opposite
+    ]
+    for doses, grades in tried:
         found = grade_causes(one.marks, split, ledger, turns, {}, doses, rng=np.random.default_rng(0), resamples=300)
         by_cause = {verdict.cause: verdict.grade for verdict in found}
         assert (by_cause["low_res"], by_cause["low_light"]) == grades
+
+
+def test_an_oracle_that_says_the_opposite_is_heard():
+    one = planted(3, harm=(0.0, 1.5, 0.0))
+    split = split_loss(cells_of(one.features, one.marks), rng=np.random.default_rng(0))
+    turns, ledger = every_turn(one.features), ledger_of(one.features)
+    for low, high, grade in ((0.02, 0.08, "A"), (-0.03, 0.03, "B"), (-0.08, -0.02, "C")):
+        oracle = Oracle(low, (low + high) / 2, low, high, 0.0, 0.0, swapped=30, without=0)
+        rng = np.random.default_rng(0)
+        found = grade_causes(one.marks, split, ledger, turns, {"low_res": oracle}, rng=rng, resamples=300)
+        assert {verdict.cause: verdict.grade for verdict in found}["low_res"] == grade
+
+
+def test_pictures_that_cannot_be_read_are_no_proof_of_absence():
+    one = planted(3, harm=(0.0, 1.5, 0.0))
+    place = one.marks.causes.index("low_res")
+    rng = np.random.default_rng(1)
+    lost = [rng.random(len(side)) < 0.5 for side in (one.marks.query, one.marks.gallery)]
+    query, gallery = (
+        side & ~gone[:, None] for side, gone in zip((one.marks.query, one.marks.gallery), lost, strict=True)
+    )
+    known = dataclasses.replace(one.marks, query=query, gallery=gallery, unread=(lost[0], lost[1]))
+    twins = clean_twins(one.features, known)
+    assert not lost[1][twins.of_gallery[twins.of_gallery >= 0]].any()
+    turns, ledger = every_turn(one.features), ledger_of(one.features)
+    differences = []
+    for marks in (known, dataclasses.replace(known, unread=None)):
+        split = split_loss(cells_of(one.features, marks), rng=np.random.default_rng(0))
+        found = grade_causes(marks, split, ledger, turns, {}, rng=np.random.default_rng(0), resamples=300)
+        mine = next(verdict for verdict in found if verdict.cause == marks.causes[place])
+        differences.append(mine.on_queries.difference)
+    assert differences[0] < differences[1] < 0  # taken for clean, spoilt pictures hide what the cause costs

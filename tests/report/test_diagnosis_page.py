@@ -140,7 +140,7 @@ def test_the_keyboard_reaches_everything_that_a_mouse_does(page):
     for control in ("data-choose", "data-sort", "data-language", 'id="save"', 'id="all"'):
         for tag in re.findall(rf"<(\w+)[^>]*\b{control}", text.split("<script>")[0]):
             assert tag == "button", control
-    assert text.count("data-sort>") == text.count('<th scope="col" aria-sort="') == 10
+    assert text.count("data-sort>") == text.count('<th scope="col" aria-sort="') == 11
     assert 'aria-pressed="false"' in text
     assert text.count('class="scroll" tabindex="0" role="region"') == 4
     assert '<input type="radio"' in text

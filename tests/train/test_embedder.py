@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 
 from resight.data.augment import Augmentation
-from resight.errors import BadRecipe, TrainingStopped
+from resight.errors import BadRecipe, BadWeights, TrainingStopped
 from resight.train.embedder import Plan, Run
 from resight.train.pictures import TrainingSet, query_per_camera, split_persons
 from resight.train.recipe import EmbedderRecipe, Stage
@@ -217,8 +217,22 @@ dist.destroy_process_group()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path: Path) -> None:
-    with pytest.raises(TrainingStopped, match="not finite at step"):
+    with pytest.raises(TrainingStopped, match=r"not finite at step .* keeps the state of step 0; .* a new folder"):
         Run(tmp_path, replace(RECIPE, learning_rate=1e30, last_rate=1.0), toy_set(), watch=silent).train()
+    kept = torch.load(tmp_path / "last" / "state.pt", weights_only=True)
+    assert kept["step"] == 0
+    assert all(value.isfinite().all() for value in kept["network"].values())
+
+
+def test_a_damaged_state_and_one_of_another_network_are_refused(tmp_path: Path) -> None:
+    Run(tmp_path / "other", replace(RECIPE, pooling="average"), toy_set(), watch=silent).train()
+    (tmp_path / "run" / "last").mkdir(parents=True)
+    state = tmp_path / "run" / "last" / "state.pt"
+    whole = (tmp_path / "other" / "last" / "state.pt").read_bytes()
+    for content in (whole, whole[: len(whole) // 2], b"nothing"):
+        state.write_bytes(content)
+        with pytest.raises(BadWeights, match=r"another network than this recipe's.*new folder"):
+            Run(tmp_path / "run", RECIPE, toy_set(), watch=silent).train()
 
 
 def test_a_folder_of_another_set_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,17 +13,19 @@ import numpy as np
 
 from resight.commands.conditions import NO_PARSER, conditions_of, open_parser
 from resight.commands.datasets import SetOptions
+from resight.commands.diagnose_fixes import FIXES, fixed_mean_ap, read_decisions, with_decisions
 from resight.commands.diagnose_page import DOSE, compare, read_run, write_report
 from resight.commands.diagnose_text import print_findings
 from resight.commands.progress import bar
 from resight.commands.report import stored_root
+from resight.data.cache import fingerprint
 from resight.data.files import write_beside
 from resight.data.part_maps import read_stamp
 from resight.diagnose import tables
 from resight.diagnose.conditions import Conditions
 from resight.diagnose.findings import attribute
 from resight.diagnose.ledger import Ledger, ledger_of
-from resight.diagnose.page_charts import dose_curves, harmful_doses
+from resight.diagnose.page_charts import dose_curves, dose_signs
 from resight.diagnose.thresholds import THRESHOLDS, read_thresholds
 from resight.errors import BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName
@@ -31,7 +34,7 @@ from resight.evaluate.statistics import check_chance
 from resight.report.words import Language
 from resight.search.features import Features, load_features, save_features
 
-RULES: Final = "3"
+RULES: Final = "4"
 """Raised when a rule of attribution changes: tables of different rules are not comparable."""
 
 
@@ -98,7 +101,13 @@ def diagnose(config: Diagnose) -> int:
     if folders:
         files = [*features.query.files.tolist(), *features.gallery.files.tolist()]
         conditions = conditions_of([folders[0] / file for file in files], files, parser, thresholds)
-    curves = dose_curves(config.out / DOSE, conditions)
+    decided = read_decisions(config.out / FIXES)
+    fixed = fixed_mean_ap(features, decided, protocol=config.protocol)
+    every = dose_curves(config.out / DOSE, conditions)
+    curves = tuple(one for one in every if one.model in ("", _named(config)))
+    if len(curves) < len(every):
+        others_of = ", ".join(sorted({one.model for one in every} - {"", _named(config)}))
+        print(f"resight: {config.out / DOSE} holds curves of {others_of}, which are left out.", file=sys.stderr)
     found = attribute(
         features,
         ledger,
@@ -107,20 +116,22 @@ def diagnose(config: Diagnose) -> int:
         rng=np.random.default_rng(config.seed),
         resamples=config.resamples,
         watch=lambda total: bar("oracles", total=total),
-        harmful_doses=harmful_doses(curves, model=_named(config)),
+        doses=dose_signs([one for one in curves if one.model]),
         others=others,
     )
     written = tables.ledger_tables(ledger, ap)
     written |= tables.cause_tables(found.split, found.verdicts, found.steps, found.regression)
     written["remedies"] = tables.gains_table(found.gains)
-    written["label_fixes"] = tables.suspects_table(found.suspects)
+    written["label_fixes"] = with_decisions(found.suspects, decided)
     if conditions is not None:
         written["images"] = tables.condition_table(conditions)
     for name, table in written.items():
         tables.write_table(config.out / name, table, parquet=config.parquet)
-    _write_run(config, ledger, thresholds.version, conditions)
+    _write_run(config, ledger, thresholds.version, conditions, fixed)
     page = config.out / "report.html"
     facts = {"model": _named(config), "protocol": config.protocol, "thresholds": f"{thresholds.version}, {RULES}"}
+    if fixed is not None:
+        facts["fixes_decided"] = f"{fixed[0]}: {100 - ledger.loss * 100:.2f} → {fixed[1] * 100:.2f}"
     write_report(
         page,
         found,
@@ -134,6 +145,10 @@ def diagnose(config: Diagnose) -> int:
         blur_heads=config.blur_heads,
     )
     print_findings(console, found, config.out, parsed=parser[0] is not None)
+    if fixed is not None:
+        before, after = 100 - ledger.loss * 100, fixed[1] * 100
+        told = f"{fixed[0]} pairs are one person by {FIXES}: mAP {before:.2f} before, {after:.2f} with them as one"
+        console.print(f"{told}. Everything above counts them as two.", markup=False)
     console.print(f"Page: {page}", markup=False)
     return 0
 
@@ -165,7 +180,10 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         folders = [reid_set.root]
         kept = config.out / "features.npz"
         weights = hashlib.sha256(find_weights(config.model or DEFAULT_MODEL).read_bytes()).hexdigest()[:12]
+        crops = [*reid_set.crops("query"), *reid_set.crops("gallery")]
+        names = tuple((str(crop.path), str(crop.person), str(crop.camera)) for crop in crops)
         made = {"set": str(reid_set.source.absolute()), "model": str(config.model), "weights": weights}
+        made["pictures"] = fingerprint([crop.path for crop in crops if crop.path.is_file()], names)
         if config.parts is not None:
             made["parts"] = str(asdict(read_stamp(config.parts)))
         if kept.is_file() and read_run(config.out).get("made") == made:
@@ -174,14 +192,22 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
             features = embed_set(reid_set, open_model(config.model), parts=config.parts)
             save_features(kept, features, root=reid_set.root)
             _write_json(config.out / "run.json", {"made": made})
-    file = str(features.query.files[0])
-    there = [folder for folder in folders if folder is not None and (folder / file).is_file()]
+    files = [str(file) for file in features.query.files]
+    there = [folder for folder in folders if folder is not None and any((folder / file).is_file() for file in files)]
     if config.images is not None and not there:
-        raise DatasetNotFound(f"--images {config.images} does not hold {file}; name the folder of the file names.")
+        raise DatasetNotFound(
+            f"--images {config.images} does not hold {files[0]} nor any other query; name the folder of the file names."
+        )
     return features, there
 
 
-def _write_run(config: Diagnose, ledger: Ledger, thresholds: str, conditions: Conditions | None) -> None:
+def _write_run(
+    config: Diagnose,
+    ledger: Ledger,
+    thresholds: str,
+    conditions: Conditions | None,
+    fixed: tuple[int, float] | None,
+) -> None:
     from resight.train.resources import surroundings
 
     facts = {
@@ -194,11 +220,22 @@ def _write_run(config: Diagnose, ledger: Ledger, thresholds: str, conditions: Co
         "mask": None if conditions is None else conditions.mask,
         "seed": config.seed,
         "resamples": config.resamples,
+        "search": _search_print(ledger.features),
         "mean_ap": 1 - ledger.loss,
+        "mean_ap_with_label_fixes": None if fixed is None else fixed[1],
         "answered": ledger.answered,
         **surroundings(),
     }
     _write_json(config.out / "run.json", facts)
+
+
+def _search_print(features: Features) -> str:
+    """Twelve hex digits that change with any picture's name, person or camera."""
+    digest = hashlib.sha256()
+    for side in (features.query, features.gallery):
+        columns = (side.files.tolist(), side.persons.tolist(), side.cameras.tolist())
+        digest.update(json.dumps([list(map(str, column)) for column in columns]).encode())
+    return digest.hexdigest()[:12]
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

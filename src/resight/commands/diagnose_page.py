@@ -110,6 +110,9 @@ def compare(folders: tuple[Path, ...], out: Path, console: Console, *, language:
         seen = [run.get(key) for run in runs]
         if seen[0] != seen[1]:
             raise BadRecipe(f"The two differ in {key} ({seen[0]} and {seen[1]}), so their causes are not comparable.")
+    searches = [run.get("search") for run in runs]
+    if None not in searches and searches[0] != searches[1]:
+        raise BadRecipe("The two are of other pictures, persons or cameras, so their losses are not comparable.")
     losses: list[dict[str, float]] = []
     for folder in folders:
         losses.append({})

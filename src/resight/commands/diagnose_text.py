@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from resight.diagnose.causes import Split
 from resight.diagnose.findings import Findings
 from resight.diagnose.grades import GRADES
 from resight.diagnose.ledger import Ledger
+from resight.diagnose.marks import Where
 from resight.diagnose.remedies import ALL, PARTS, RERANK
 from resight.diagnose.twins import FEWEST_GROUPS, Twins
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+PLACES: Final[dict[Where, str]] = {
+    "query": "in the query",
+    "match": "in the true match",
+    "wrong": "in the wrong picture",
+    "pair": "between two pictures",
+}
+
 
 def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool) -> None:
     """Print the sentence, the table and the checks."""
     loss, rest = found.ledger.loss, found.split.unexplained
     console.print(sentence(found.ledger, found.split), markup=False)
-    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "oracle", "grade")
+    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "in matches", "95 %", "oracle", "grade")
     for one in found.verdicts:
         mine = [share for share in found.split.shares if share.cause == one.cause]
         ends = _ends(sum(share.low for share in mine), sum(share.high for share in mine)) if mine else ""
         oracle = "" if one.oracle is None or not one.oracle.swapped else f"{one.oracle.over_sham * 100:+.1f}"
-        table.add_row(one.cause, f"{one.loss * 100:.1f}", ends, *_twin(one.on_queries), oracle, one.grade)
-    table.add_row("unexplained", f"{rest.loss * 100:.1f}", _ends(rest.low, rest.high), "", "", "", "")
+        twins = *_twin(one.on_queries), *_twin(one.on_matches)
+        table.add_row(one.cause, f"{one.loss * 100:.1f}", ends, *twins, oracle, one.grade)
+    table.add_row("unexplained", f"{rest.loss * 100:.1f}", _ends(rest.low, rest.high), *[""] * 6)
     console.print(table)
     check = sum(one.loss for one in found.split.shares) + rest.loss - loss
+    places = found.split.by_place()
+    told = ", ".join(f"{PLACES[where]} {places[where] * 100:.1f}" for where in PLACES)
+    console.print(f"Of it by where it shows: {told}.")
     console.print(f"Check: causes and unexplained sum to {loss:.4f}, off by {abs(check):.0e}.")
     console.print(
         "In points of mAP. twins: AP of a person's pictures in one camera with the cause, less without "
-        f"(at least {FEWEST_GROUPS} groups); oracle: mAP won by clean twins, over a sham."
+        f"(at least {FEWEST_GROUPS} groups); in matches: precision at true matches with it, less at the same query's "
+        "without; oracle: mAP won by clean twins, over a sham."
     )
     _print_gains(console, found)
     if found.regression is not None:
@@ -60,8 +73,11 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
     elif not parsed:
         console.print("Without a parser, hidden, cut and second persons are not measured; masks are a prior.")
     if found.suspects:
+        listed = len(found.suspects)
+        most = "" if listed == found.suspect_pairs else f", the {listed} that cost most are listed"
         console.print(
-            f"{len(found.suspects)} pairs of persons may be one: look at label_fixes.csv. Nothing was merged."
+            f"{found.suspect_pairs} pairs of persons may be one{most}: say yes or no in label_fixes.csv and run this "
+            "again. Nothing was merged."
         )
     if loss == 0:
         console.print("Nothing was lost: every true match stands above every wrong picture.")

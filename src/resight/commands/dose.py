@@ -16,7 +16,7 @@ from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.images import read_picture, resize
 from resight.diagnose.conditions import FEWEST
-from resight.diagnose.dose import COURSES, Curve, Setting, dose_curve
+from resight.diagnose.dose import COMPANY, COURSES, Curve, Setting, dose_curve, with_company
 from resight.diagnose.tables import Table, write_table
 from resight.errors import BadFeatures, BadRecipe, UnknownName
 from resight.evaluate.protocols import ProtocolName
@@ -30,6 +30,8 @@ BATCH = 64
 LOOKED_AT = 3
 """Times as many queries are looked at as clean ones are asked for: most crops show nothing."""
 CARRIED = "carried_object"
+MOST_COMPANY, LEAST_PERSON = 60, 0.15
+"""How many people are cut out to stand before others, and the least share of its crop that such a one covers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +51,10 @@ class Dose(SetOptions):
     parts: Path | None = None
     """Folder of part maps of the set (`resight parts`), for a model that looks at them."""
     parser: str | None = None
-    """What says which queries are clean, and with --parts made the maps; left out, parser-lite; `none`: no parser."""
+    """What says which queries are clean, cuts people out to stand before others, and with --parts made the maps; left
+    out, parser-lite; `none`: no parser."""
     conditions: tuple[str, ...] = ("all",)
-    """Conditions by name, or `all`."""
+    """Conditions by name, or `all`; several people (`multi_person`) need a parser."""
     setting: Setting = "query"
     """What is spoilt: the queries, the gallery pictures of their persons, or both."""
     queries: int = 500
@@ -72,10 +75,11 @@ def dose(config: Dose) -> int:
     from resight.model import DEFAULT_MODEL
 
     check_chance(seed=config.seed, resamples=config.resamples)
-    names = tuple(COURSES) if config.conditions == ("all",) else config.conditions
+    every = (*COURSES, COMPANY)
+    names = every if config.conditions == ("all",) else config.conditions
     for name in names:
-        if name not in COURSES:
-            raise UnknownName("condition", name, COURSES)
+        if name not in every:
+            raise UnknownName("condition", name, every)
     if config.queries < 0:
         raise BadRecipe(f"--queries is {config.queries}; give a number of queries, or 0 for all.")
     reid_set = config.reid_set(config.dataset)
@@ -89,8 +93,13 @@ def dose(config: Dose) -> int:
     rows = np.flatnonzero(np.isin(features.gallery.persons, features.query.persons))
     asked = [read_picture(crop.path) for crop in query] if config.setting != "gallery" else []
     searched = [read_picture(gallery[row].path) for row in rows.tolist()] if config.setting != "query" else []
+    courses = COURSES
+    if COMPANY in names:
+        company = cut_out_people(config, list(reid_set.crops("train")) or query)
+        courses = with_company(company) if company else COURSES
+        names = tuple(name for name in names if name in courses)
     curves = []
-    with bar("levels", total=sum(len(COURSES[name].levels) - 1 for name in names)) as told:
+    with bar("levels", total=sum(len(courses[name].levels) - 1 for name in names)) as told:
         for name in names:
             curve = dose_curve(
                 name,
@@ -100,14 +109,15 @@ def dose(config: Dose) -> int:
                 gallery=searched,
                 rows=rows,
                 setting=config.setting,
+                courses=courses,
                 protocol=config.protocol,
                 seed=config.seed,
                 resamples=config.resamples,
                 told=told,
             )
-            curves.append(curve)
-            _print(curve)
-    write_table(config.out, _rows(curves, model=config.model or DEFAULT_MODEL))
+            curves.append((curve, courses[name].unit))
+            _print(*curves[-1])
+            write_table(config.out, _rows(curves, model=config.model or DEFAULT_MODEL))  # what is done stays
     print(f"{len(query):,} queries: {config.out.with_suffix('.csv')}")
     return 0
 
@@ -165,23 +175,41 @@ def _embedder(config: Dose, model: Model) -> Callable[[Sequence[NDArray[np.uint8
     return embed
 
 
-def _rows(curves: Sequence[Curve], *, model: str) -> Table:
-    points = [(curve, point) for curve in curves for point in curve.points]
+def cut_out_people(config: Dose, crops: Sequence[Crop]) -> list[NDArray[np.uint8]]:
+    """People of the set to put before others, colours and opacity, h w 4; none, and it is said, without a parser."""
+    from resight.commands.conditions import open_parser
+
+    parse = open_parser(config.parser)[0]
+    if parse is None:
+        print("resight: without a parser nobody can be cut out: several people are not tried.", file=sys.stderr)
+        return []
+    order = np.random.default_rng([config.seed, *b"company"]).permutation(len(crops))[:MOST_COMPANY]
+    found = []
+    for row in order.tolist():
+        pixels = read_picture(crops[row].path)
+        person = parse([pixels])[0].labels > 0
+        if person.mean() >= LEAST_PERSON:
+            found.append(np.dstack([pixels, person.astype(np.uint8) * 255]))
+    return found
+
+
+def _rows(curves: Sequence[tuple[Curve, str]], *, model: str) -> Table:
+    points = [(curve, unit, point) for curve, unit in curves for point in curve.points]
     return {
-        "condition": [curve.condition for curve, _ in points],
-        "setting": [curve.setting for curve, _ in points],
-        "unit": [COURSES[curve.condition].unit for curve, _ in points],
+        "condition": [curve.condition for curve, _, _ in points],
+        "setting": [curve.setting for curve, _, _ in points],
+        "unit": [unit for _, unit, _ in points],
         **{
-            name: [getattr(point, name) for _, point in points]
+            name: [getattr(point, name) for *_, point in points]
             for name in ("level", "mean_ap", "difference", "low", "high")
         },
-        "d50": [curve.half for curve, _ in points],
+        "d50": [curve.half for curve, _, _ in points],
         "model": [model for _ in points],
     }
 
 
-def _print(curve: Curve) -> None:
-    print(f"{curve.condition} ({COURSES[curve.condition].unit}), spoilt: {curve.setting}")
+def _print(curve: Curve, unit: str) -> None:
+    print(f"{curve.condition} ({unit}), spoilt: {curve.setting}")
     for one in curve.points:
         print(f"  {one.level:>5g}  mAP {one.mean_ap:6.1%}  {one.difference:+7.1%}  {one.low:+.1%} … {one.high:+.1%}")
     print(

@@ -89,6 +89,10 @@ def _print(protocol: str, entries: Sequence[Entry]) -> None:
             " ".join(sorted({entry.hardware for entry in some if entry.hardware})) or "-",
         )
     console.print(table)
+    for reason in dict.fromkeys(row.unrun for row, some in _rows(entries) if row.unrun and not some):
+        rows = [row for row, some in _rows(entries) if row.unrun == reason and not some]
+        named = ", ".join(f"{row.method} ({row.backbone})" for row in rows)
+        console.print(f"not measured, since {reason}: {named}", markup=False)
     for one in contrasts(entries):
         console.print(_sentence(one), markup=False)
     console.print()
@@ -100,9 +104,11 @@ def _sentence(one: Contrast) -> str:
     if one.found is None:
         return f"{where}: {MISSING} ({one.note})"
     found = one.found
+    said = "; ".join(filter(None, (one.note, one.differs)))
+    note = f" ({said})" if said else ""
     if np.isnan(found.low):
-        return f"{where}: {found.mean * 100:+.1f} points of mAP, undecided (one seed)"
-    note = f" ({one.note})" if one.note else ""
+        persons = f"p {found.persons_low * 100:+.1f} to {found.persons_high * 100:+.1f}"
+        return f"{where}: {found.mean * 100:+.1f} points of mAP ({persons}), undecided with one seed{note}"
     interval = f"{found.low * 100:+.1f} to {found.high * 100:+.1f}"
     return f"{where}: {found.mean * 100:+.1f} points of mAP ({interval}), {one.verdict}{note}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import json
 import shutil
 import sys
@@ -92,6 +93,7 @@ def occlude(config: Occlude) -> int:
     people = read_pedestrians(config.people, use) if config.people is not None else []
     shares = sorted(set(config.shares))
     names = ["occluded-0", *(f"{kind}-{share}" for share in shares for kind in ("occluded", "control"))]
+    _refuse_others(config.out, names, query, gallery)
     for name in names:
         _lay_out(config.out / name, gallery)
     rows: list[tuple[str, ...]] = []
@@ -102,6 +104,8 @@ def occlude(config: Occlude) -> int:
             found = _write(crop, points, objects, people, shares, config)
             if found is None:
                 left_out.append(crop.path.name)
+                for path in config.out.glob(f"*/{MARKET_FOLDERS['query']}/{glob.escape(crop.path.stem)}.*"):
+                    path.unlink()  # of another seed
                 continue
             rows += found
     with (
@@ -151,6 +155,18 @@ def _keypoints(path: Path, split: str) -> dict[str, Float[np.ndarray, "K 2"]]:
             "name the file with --keypoints."
         ) from error
     return {str(name): points - 1 for name, points in zip(names, xy, strict=True)}
+
+
+def _refuse_others(out: Path, names: Sequence[str], query: Sequence[Crop], gallery: Sequence[Crop]) -> None:
+    """Raise BadRecipe where a set's folder holds pictures that are none of these: two benchmarks would be mixed."""
+    for name in names:
+        for folder, crops in ((MARKET_FOLDERS["query"], query), (MARKET_FOLDERS["gallery"], gallery)):
+            mine = {crop.path.stem for crop in crops}
+            others = [path.name for path in (out / name / folder).glob("*") if path.stem not in mine]
+            if others:
+                raise BadRecipe(
+                    f"{out / name} holds pictures of another benchmark ({others[0]}). Choose a new folder for --out."
+                )
 
 
 def _lay_out(folder: Path, gallery: Sequence[Crop]) -> None:

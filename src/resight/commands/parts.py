@@ -93,7 +93,7 @@ def parts(config: Parts) -> int:
         stamp = stamp_of(model, regrouping, size, flip=config.flip)
         source = partial(_parse, model=model, regrouping=regrouping, config=config)
     writer = PartMapsWriter(config.out, stamp)
-    todo = [file for file in files if file.relative_to(root).as_posix() not in writer.done]
+    todo = [file for file in files if not writer.has(file.relative_to(root).as_posix(), _bytes(file))]
     problems: list[str] = []
     with torch_threads(config.threads), bar("part maps", total=len(files)) as told:
         told(len(files) - len(todo), total=len(files))
@@ -107,7 +107,7 @@ def parts(config: Parts) -> int:
         print(f"resight: {problem}", file=sys.stderr)
     written = sum(path.stat().st_size for path in config.out.glob("maps-*.npz"))
     left = f" {len(problems)} could not be read and were left out." if problems else ""
-    print(f"{config.out}: maps of {len(writer.done):,} pictures, {written / 2**20:.1f} MiB.{left}", file=sys.stderr)
+    print(f"{config.out}: maps of {len(writer):,} pictures, {written / 2**20:.1f} MiB.{left}", file=sys.stderr)
     return 1 if problems else 0
 
 
@@ -259,5 +259,13 @@ def _write(writer: PartMapsWriter, root: Path, found: Sequence[Found]) -> None:
         np.stack(maps),
         np.array(quality, dtype=np.float32),
         np.array(second, dtype=np.float32),
-        [real_file(file).stat().st_size for file in files],
+        [_bytes(file) for file in files],
     )
+
+
+def _bytes(file: Path) -> int:
+    """Of a picture's file; -1 where there is none to ask."""
+    try:
+        return real_file(file).stat().st_size
+    except OSError:
+        return -1

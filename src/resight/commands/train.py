@@ -14,7 +14,7 @@ from resight.commands.progress import bar
 from resight.config import load_toml, to_toml
 from resight.data.files import write_beside
 from resight.errors import BadRecipe
-from resight.train.recipe import EmbedderRecipe
+from resight.train.recipe import EmbedderRecipe, check_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +106,7 @@ def _cut_outs(config: TrainEmbedder) -> CutOuts | None:
 
 def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
     recipe = load_toml(EmbedderRecipe, config.recipe, dict(map(recipe_value, config.set_)))
+    check_recipe(recipe)
     if config.epochs is not None:
         if config.epochs < 1:
             raise BadRecipe(f"--epochs is {config.epochs}; it must be at least 1.")

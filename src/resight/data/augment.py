@@ -35,6 +35,8 @@ class Augmentation:
     """Largest change of brightness and of contrast, as a share."""
     colour: float = 0.08
     """Largest change of each colour channel against the others, as a share."""
+    coarse: float = 0.0
+    """Chance that detail is lost, 0..1: the picture was two to four times less high."""
     erase: float = 0.5
     """Chance that a rectangle is erased, 0..1."""
     erase_area: tuple[float, float] = (0.02, 0.35)
@@ -95,10 +97,24 @@ def viewed(
 
 
 def lit(images: Float[Tensor, "B 3 h w"], how: Augmentation, draw: Draw) -> Float[Tensor, "B 3 h w"]:
-    """Change light, contrast and colour of normalised pictures, each by its own draw."""
+    """Change light, contrast, colour and detail of normalised pictures, each by its own draw."""
     contrast = 1 + draw(-how.light, how.light, 1, 1, 1)
     tint = 1 + draw(-how.colour, how.colour, 3, 1, 1)
-    return (images * contrast * tint + draw(-how.light, how.light, 1, 1, 1)).clamp(-1, 1)
+    shown = (images * contrast * tint + draw(-how.light, how.light, 1, 1, 1)).clamp(-1, 1)
+    return coarsened(shown, how, draw) if how.coarse else shown  # without, no chance is drawn: runs stay the same
+
+
+def coarsened(images: Float[Tensor, "B C h w"], how: Augmentation, draw: Draw) -> Float[Tensor, "B C h w"]:
+    """Take detail away from some pictures: shrunk two, three or four times and stretched again."""
+    hit, times = draw(0.0, 1.0) < how.coarse, (draw(0.0, 1.0) * 3).long().clamp(max=2) + 2
+    size = images.shape[2], images.shape[3]
+    for factor in (2, 3, 4):
+        some = (hit & (times == factor))[:, None, None, None]
+        if some.any():
+            small = [max(1, round(side / factor)) for side in size]
+            less = F.interpolate(images, small, mode="bilinear", antialias=True, align_corners=False)
+            images = torch.where(some, F.interpolate(less, size, mode="bilinear", align_corners=False), images)
+    return images
 
 
 def erased(how: Augmentation, draw: Draw, size: tuple[int, int], device: torch.device) -> Bool[Tensor, "B h w"]:

@@ -79,7 +79,16 @@ class PartMapsWriter:
         for left in folder.glob(".*.partial"):  # of a killed run
             left.unlink()
         self._next = 1 + max((int(path.stem.split("-")[1]) for path in _chunk_files(folder)), default=-1)
-        self.done = {name for chunk in _chunk_files(folder) for name in _read_chunk(chunk, "names")["names"].tolist()}
+        self._bytes: dict[str, int] = {}
+        for chunk in map(lambda path: _read_chunk(path, "names", "bytes"), _chunk_files(folder)):
+            self._bytes.update(zip(chunk["names"].tolist(), chunk["bytes"].tolist(), strict=True))
+
+    def has(self, name: str, size: int) -> bool:
+        """Whether there is a map of a picture whose file has `size` bytes; a changed picture needs a new one."""
+        return self._bytes.get(name) == size
+
+    def __len__(self) -> int:
+        return len(self._bytes)
 
     def add(
         self,
@@ -98,7 +107,7 @@ class PartMapsWriter:
             numbers = np.array(sizes, dtype=np.int64)
             np.savez_compressed(file, names=np.array(names), maps=maps, quality=quality, second=second, bytes=numbers)
         self._next += 1
-        self.done.update(names)
+        self._bytes.update(zip(names, sizes, strict=True))
 
 
 def read_stamp(folder: Path) -> PartStamp:

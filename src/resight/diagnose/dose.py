@@ -9,14 +9,16 @@ Intervals: paired bootstrap over persons. Proof: tests/diagnose/test_dose.py.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
+from PIL import Image
 
 from resight.data import degrade
 from resight.errors import BadFeatures, UnknownName
@@ -129,6 +131,36 @@ COURSES: Final[dict[str, Course]] = {
 }
 
 
+COMPANY: Final = "multi_person"
+
+
+def beside(
+    picture: Picture, share: float, rng: np.random.Generator, *, company: Sequence[UInt8[np.ndarray, "h w 4"]]
+) -> Picture:
+    """Put somebody else, as high as the picture, before a share of its width from the left or the right."""
+    one, mirrored, from_right = company[int(rng.integers(len(company)))], rng.random() < 0.5, rng.random() < 0.5
+    high, wide = picture.shape[:2]
+    size = max(1, round(one.shape[1] * high / one.shape[0])), high
+    cutout = np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BILINEAR), np.float32)
+    cutout = cutout[:, ::-1] if mirrored else cutout
+    columns = np.flatnonzero((cutout[:, :, 3] >= 128).any(0))
+    if share == 0 or len(columns) == 0:
+        return picture
+    shown = cutout[:, columns[0] : columns[-1] + 1][:, -round(share * wide) :]  # in from the left, as far as it goes
+    patch = np.zeros((high, wide, 4), np.float32)
+    first = max(0, round(share * wide) - shown.shape[1])
+    patch[:, first : first + shown.shape[1]] = shown
+    patch[:, :, 3] /= 255
+    patch[:, :, :3] *= patch[:, :, 3:]
+    return degrade.paste(picture, np.ascontiguousarray(patch[:, ::-1]) if from_right else patch)
+
+
+def with_company(company: Sequence[UInt8[np.ndarray, "h w 4"]]) -> dict[str, Course]:
+    """All courses: those of COURSES and several people, for which somebody must be cut out (colours and opacity)."""
+    spoil = partial(beside, company=tuple(company))
+    return {**COURSES, COMPANY: Course("share of the width behind somebody", (0, 0.15, 0.3, 0.45, 0.6), spoil)}
+
+
 def spoilt(pictures: Sequence[Picture], course: Course, level: float, *, seed: int) -> Iterator[Picture]:
     """Yield pictures at one level; each picture has its own draws, the same at every level."""
     for number, picture in enumerate(pictures):
@@ -147,6 +179,7 @@ def dose_curve(
     gallery: Sequence[Picture] = (),
     rows: NDArray[np.intp] | None = None,
     setting: Setting = "query",
+    courses: Mapping[str, Course] = MappingProxyType(COURSES),
     protocol: ProtocolName = "market",
     seed: int = 0,
     resamples: int = RESAMPLES,
@@ -157,9 +190,9 @@ def dose_curve(
     Level 0 is scored with the features as they are given. Raises UnknownName for a condition that is in no table and
     BadFeatures where pictures and features differ in number.
     """
-    if condition not in COURSES:
-        raise UnknownName("condition", condition, COURSES)
-    course = COURSES[condition]
+    if condition not in courses:
+        raise UnknownName("condition", condition, courses)
+    course = courses[condition]
     places = np.zeros(0, np.intp) if rows is None else rows
     if (setting != "gallery" and len(query) != len(features.query.persons)) or (
         setting != "query" and len(gallery) != len(places)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -58,6 +59,11 @@ class Findings:
         """What all shams together take, in mAP 0..1."""
         return sum(one.loss for one in self.shams)
 
+    @property
+    def suspect_pairs(self) -> int:
+        """Pairs of persons who beat each other's true matches, also those that are not listed."""
+        return int(np.count_nonzero(np.triu(np.minimum(self.ledger.ahead, self.ledger.ahead.T), 1)))
+
 
 def attribute(
     features: Features,
@@ -68,12 +74,12 @@ def attribute(
     rng: np.random.Generator,
     resamples: int,
     watch: Callable[[int], AbstractContextManager[Callable[[int], None]]],
-    harmful_doses: frozenset[str] = frozenset(),
+    doses: Mapping[str, int] = MappingProxyType({}),
     others: Mapping[str, Features] | None = None,
 ) -> Findings:
     """Look at every cause in every way; `watch(how many)` opens what is told of each oracle.
 
-    `harmful_doses`: causes whose dose curve, made with the same model, harms for sure where this set's pictures lie.
+    `doses`: what dose curves of the same model say of causes at this set's own level (see `grade_causes`).
     `others`: features of the same pictures by other models, which are remedies too.
     """
     marks = marks_of(features, conditions, rng=rng)
@@ -87,7 +93,7 @@ def attribute(
             oracles[cause] = remove_cause(features, marks, cause, scores, rng=rng, twins=twins, resamples=resamples)
             told(1)
     turns = every_turn(features, protocol=protocol)
-    verdicts = grade_causes(marks, split, ledger, turns, oracles, harmful_doses, rng=rng, resamples=resamples)
+    verdicts = grade_causes(marks, split, ledger, turns, oracles, doses, rng=rng, resamples=resamples)
     worst = [one.cause for one in verdicts if one.cause in marks.causes][:3]
     steps = remove_in_turn(features, marks, worst, protocol=protocol)
     steps += remove_in_turn(features, marks, worst[::-1], protocol=protocol)
@@ -112,6 +118,6 @@ def _shams(
     more = marks.with_shams(count=SHAMS, share=SHAM_SHARE, rng=rng)
     split = split_loss(cells_of(features, more, protocol=protocol), rng=rng)
     count = len(marks.causes)
-    alone = Marks(more.causes[count:], more.query[:, count:], more.gallery[:, count:])
+    alone = Marks(more.causes[count:], more.query[:, count:], more.gallery[:, count:], unread=more.unread)
     mine = replace(split, shares=tuple(one for one in split.shares if one.cause in alone.causes))
     return grade_causes(alone, mine, ledger, turns, {}, rng=rng, resamples=resamples)

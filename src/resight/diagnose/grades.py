@@ -1,15 +1,18 @@
 """Grade each cause: how many independent looks at it agree that it does harm.
 
 Looks: the ledger's share (its model's interval excludes 0), the twins of queries, the twins of true matches, the
-oracle that swaps pictures for clean twins, less its sham, and the dose curve at this set's own level. Grade A: a twin
-comparison and two looks more, none against; B: a twin comparison and one look more; C: association only; no letter:
-nothing found. Twin p-values of all causes are corrected together (Benjamini and Hochberg, 1995).
+oracle that swaps pictures for clean twins, less its sham, and the dose curve at this set's own level. Grade A: every
+look that could be taken agrees, three at least and a twin comparison among them; B: a twin comparison and one look more
+agree and none says the opposite; C: association only; no letter: nothing found. Twin p-values of all causes are
+corrected together (Benjamini and Hochberg, 1995).
 Proof: tests/diagnose/test_grades.py; benchmarks/diagnose_planted.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 import numpy as np
@@ -25,8 +28,8 @@ from resight.evaluate.statistics import RESAMPLES
 Grade = Literal["A", "B", "C", ""]
 PROVEN: Final = ("A", "B")
 GRADES: Final[dict[Grade, str]] = {
-    "A": "three looks or more agree, one of them a twin comparison",
-    "B": "a twin comparison and one look more agree",
+    "A": "every look agrees, three at least, one of them a twin comparison",
+    "B": "a twin comparison and one look more agree, none says the opposite",
     "C": "association only",
     "": "nothing found",
 }
@@ -55,30 +58,42 @@ def grade_causes(
     ledger: Ledger,
     turns: Turns | None,
     oracles: dict[str, Oracle],
-    harmful_doses: frozenset[str] = frozenset(),
+    doses: Mapping[str, int] = MappingProxyType({}),
     *,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
 ) -> tuple[Verdict, ...]:
     """Look at every cause in each way that the search allows; what is proven (grade A or B) first, then by loss.
 
-    `harmful_doses`: causes that, planted in clean pictures at this set's own level, harm for sure (`resight dose`).
+    `doses`: what causes do, planted in clean pictures at this set's own level (`resight dose`): 1 they harm for sure,
+    -1 they help for sure, 0 neither.
     """
     losses = split.by_cause()
+    unread = (None, None) if marks.unread is None else marks.unread
     twins: dict[str, tuple[Twins | None, Twins | None]] = {}
     for number, cause in enumerate(marks.causes):
         turned = None
         if turns is not None:
-            turned = query_twins(turns, _shown(marks, turns, number), rng=rng, resamples=resamples)
-        twins[cause] = turned, match_twins(ledger, marks.gallery[:, number], rng=rng, resamples=resamples)
+            shown = _by_turn(turns, marks.query[:, number], marks.gallery[:, number])
+            known = None if unread[0] is None or unread[1] is None else ~_by_turn(turns, unread[0], unread[1])
+            turned = query_twins(turns, shown, rng=rng, known=known, resamples=resamples)
+        known = None if unread[1] is None else ~unread[1]
+        matched = match_twins(ledger, marks.gallery[:, number], rng=rng, known=known, resamples=resamples)
+        twins[cause] = turned, matched
     certain = _beyond_chance([one for pair in twins.values() for one in pair if one is not None])
     found = []
     for cause in dict.fromkeys((*marks.causes, *losses)):
         pair = twins.get(cause, (None, None))
-        signs = [np.sign(one.difference) for one in pair if one is not None and id(one) in certain]
+        by_twins = [
+            -int(np.sign(one.difference)) if id(one) in certain else 0
+            for one in pair
+            if one is not None and one.estimable
+        ]
         oracle = oracles.get(cause)
-        by_ledger = any(one.cause == cause and one.low > 0 for one in split.shares)
-        looks = by_ledger + signs.count(-1) + (oracle is not None and oracle.low > 0) + (cause in harmful_doses)
+        looks = [int(any(one.cause == cause and one.low > 0 for one in split.shares)), *by_twins]
+        if oracle is not None and oracle.swapped:
+            looks.append(int(oracle.low > 0) - int(oracle.high < 0))
+        looks += [doses[cause]] if cause in doses else []
         place = marks.causes.index(cause) if cause in marks.causes else None
         found.append(
             Verdict(
@@ -89,7 +104,7 @@ def grade_causes(
                 on_queries=pair[0],
                 on_matches=pair[1],
                 oracle=oracle,
-                grade=_grade(looks, by_twins=-1 in signs, against=1 in signs),
+                grade=_grade(looks, by_twins=1 in by_twins),
             )
         )
     return tuple(sorted(found, key=lambda one: (one.grade not in PROVEN, -one.loss)))
@@ -101,17 +116,22 @@ def _beyond_chance(twins: list[Twins]) -> set[int]:
     return {id(one) for one, fine in zip(twins, passed, strict=True) if fine and one.sure}
 
 
-def _grade(looks: int, *, by_twins: bool, against: bool) -> Grade:
-    if looks == 0:
+def _grade(looks: Sequence[int], *, by_twins: bool) -> Grade:
+    """1 is a look that finds harm for sure, -1 one that finds the opposite, 0 one that finds neither."""
+    harm = looks.count(1)
+    if harm == 0:
         return ""
-    if not by_twins or against or looks < 2:
+    if not by_twins or -1 in looks or harm < 2:
         return "C"
-    return "A" if looks >= 3 else "B"
+    return "A" if harm >= 3 and harm == len(looks) else "B"
 
 
-def _shown(marks: Marks, turns: Turns, place: int) -> Bool[np.ndarray, " N"]:
+def _by_turn(
+    turns: Turns, of_query: Bool[np.ndarray, " Q"], of_gallery: Bool[np.ndarray, " G"]
+) -> Bool[np.ndarray, " N"]:
+    """What is said of pictures, in the order of their turns as query."""
     gallery = turns.from_gallery
-    shown = np.zeros(len(gallery), np.bool_)
-    shown[gallery] = marks.gallery[turns.rows[gallery], place]
-    shown[~gallery] = marks.query[turns.rows[~gallery], place]
-    return shown
+    found = np.zeros(len(gallery), np.bool_)
+    found[gallery] = of_gallery[turns.rows[gallery]]
+    found[~gallery] = of_query[turns.rows[~gallery]]
+    return found

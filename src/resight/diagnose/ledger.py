@@ -141,7 +141,8 @@ def ledger_of(features: Features, *, protocol: ProtocolName = "market", heaviest
     if answered == 0:
         raise BadFeatures(
             f"None of the {len(query.persons)} queries has a true match that `{protocol}` counts: nothing was lost or "
-            "won; check persons and cameras with `resight data check`."
+            "won; check persons and cameras with `resight data check`, or pass `--protocol occluded` to count the "
+            "query's own camera too, as a set of one camera needs."
         )
     return Ledger(
         loss=float(by_query.sum()) / answered,

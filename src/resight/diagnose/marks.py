@@ -9,7 +9,7 @@ Proof: tests/diagnose/test_marks.py lists all triples of small searches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -52,13 +52,18 @@ class Marks:
     query: Bool[np.ndarray, "Q K"]
     gallery: Bool[np.ndarray, "G K"]
     likenesses: tuple[Likeness, ...] = ()
+    unread: tuple[Bool[np.ndarray, " Q"], Bool[np.ndarray, " G"]] | None = None
+    """Pictures that could not be read: they show no condition, and are no proof of its absence either."""
 
     def with_shams(self, *, count: int, share: float, rng: np.random.Generator) -> Marks:
         """Add conditions that are drawn at random and can be to blame for nothing: `sham 1` and so on."""
         query, gallery = (rng.random((len(side), count)) < share for side in (self.query, self.gallery))
         names = tuple(f"sham {number}" for number in range(1, count + 1))
-        return Marks(
-            self.causes + names, np.hstack([self.query, query]), np.hstack([self.gallery, gallery]), self.likenesses
+        return replace(
+            self,
+            causes=self.causes + names,
+            query=np.hstack([self.query, query]),
+            gallery=np.hstack([self.gallery, gallery]),
         )
 
 

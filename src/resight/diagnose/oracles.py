@@ -71,7 +71,8 @@ def clean_twins(features: Features, marks: Marks) -> CleanTwins:
     persons = np.concatenate([query.persons, gallery.persons])
     group = group_numbers(persons, np.concatenate([query.cameras, gallery.cameras]))
     junk = gallery.persons.astype(str) == str(JUNK)
-    clean = np.flatnonzero(~marks.gallery.any(1) & ~junk)
+    unread = np.zeros(len(junk), np.bool_) if marks.unread is None else marks.unread[1]
+    clean = np.flatnonzero(~marks.gallery.any(1) & ~junk & ~unread)
     values = normalised(gallery)
     twin = np.full(int(group.max()) + 1, -1)
     order = clean[np.argsort(group[count:][clean], kind="stable")]

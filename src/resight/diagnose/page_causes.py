@@ -23,6 +23,7 @@ _AUGMENT: Final = (
     "remedy_augment",
     _TRAIN.format("baseline-lite", "augmented") + " --set augmentation.light=0.4 augmentation.colour=0.2",
 )
+_COARSE: Final = ("remedy_coarse", _TRAIN.format("baseline-lite", "coarse") + " --set augmentation.coarse=0.3")
 REMEDIES: Final[dict[str, tuple[str, str]]] = {  # cause -> (word, command)
     "similar_clothing": _RERANK,
     "changed_look": _RERANK,
@@ -33,8 +34,8 @@ REMEDIES: Final[dict[str, tuple[str, str]]] = {  # cause -> (word, command)
     "multi_person": _PARTS,
     "pose_viewpoint": _PARTS,
     "low_light": _AUGMENT,
-    "low_res": _AUGMENT,
-    "motion_blur": _AUGMENT,
+    "low_res": _COARSE,
+    "motion_blur": _COARSE,
     "color_cast": _AUGMENT,
     "gallery_distractor": ("remedy_check", "resight data check {}"),
 }
@@ -56,6 +57,7 @@ def cause_rows(found: Findings, curves: Sequence[DoseCurve], *, dataset: str) ->
                 loss=found.sham_loss,
                 shown=_share(found, found.shams[0].in_queries),
                 twins=_twins(twins),
+                matches=_twins(found.shams[0].on_matches),
                 detectable=NOTHING if twins is None else twins.detectable,
                 dose=Look(),
                 repair=Look(),
@@ -100,6 +102,7 @@ def _row(found: Findings, one: Verdict, curves: Sequence[DoseCurve], passed: boo
         loss=one.loss,
         shown=Look(note=say("not_of_pairs")) if of_pair else _share(found, one.in_queries),
         twins=Look(note=say("not_of_pairs")) if of_pair else _twins(one.on_queries),
+        matches=Look(note=say("not_of_pairs")) if of_pair else _twins(one.on_matches),
         detectable=NOTHING if twins is None else twins.detectable,
         dose=dose_look(one.cause, curves),
         repair=repair,

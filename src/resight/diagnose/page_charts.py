@@ -13,6 +13,7 @@ from resight.diagnose.conditions import Conditions
 from resight.diagnose.findings import Findings
 from resight.diagnose.signals import SIGNALS
 from resight.diagnose.tables import read_table
+from resight.errors import BadRecipe
 from resight.report.diagnosis_facts import CameraLoss, DoseCurve, Look, Scatter
 from resight.report.words import Both, say
 from resight.types import JUNK
@@ -41,7 +42,7 @@ def trust(found: Findings) -> tuple[tuple[Both, Both | str], ...]:
         (say("gallery"), say("junk", count=total, junk=f"{junk:,}") if junk else total),
         (say("distractors"), f"{int(strangers.sum()) - junk:,}"),
         (say("cameras"), f"{len(ledger.cameras):,}"),
-        (say("suspect_pairs"), f"{len(found.suspects):,}"),
+        (say("suspect_pairs"), f"{found.suspect_pairs:,}"),
         (say("mask"), {"": say("mask_none"), "prior": say("mask_prior")}.get(mask, mask)),
         (say("power"), f"{min(twins) * 100:.1f}" if twins else say("not_estimable")),
     ]
@@ -88,7 +89,12 @@ def dose_curves(path: Path, conditions: Conditions | None) -> tuple[DoseCurve, .
     if not path.is_file():
         return ()
     rows: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for row in read_table(path):
+    table = read_table(path)
+    needed = ("condition", "setting", "unit", "level", "difference", "low", "high", "d50")
+    missing = [name for name in needed if table and name not in table[0]]
+    if missing:
+        raise BadRecipe(f"{path} lacks the columns {', '.join(missing)}; write it anew with `resight dose`.")
+    for row in table:
         rows.setdefault((row["condition"], row["setting"]), []).append(row)
     curves = []
     for (name, setting), some in rows.items():
@@ -97,37 +103,50 @@ def dose_curves(path: Path, conditions: Conditions | None) -> tuple[DoseCurve, .
         cause = "occlusion" if name.startswith("occlusion") else name
         real = real_levels(cause, conditions)
         shares: tuple[float, ...] = ()
-        if len(real):
-            nearest = np.abs(real[:, None] - np.array(levels)).argmin(1)
-            shares = tuple((np.bincount(nearest, minlength=len(levels)) / len(real)).tolist())
+        if np.isfinite(real).any():
+            nearest = np.abs(real[np.isfinite(real), None] - np.array(levels)).argmin(1)
+            shares = tuple((np.bincount(nearest, minlength=len(levels)) / len(nearest)).tolist())
         half = float(some[0]["d50"] or "nan")
         label = name if setting == "query" else f"{name}, {setting}"
         model = some[0].get("model", "")
-        curves.append(DoseCurve(label, cause, some[0]["unit"], levels, **numbers, half=half, real=shares, model=model))
+        own = _own_level(cause, real, conditions)
+        curve = DoseCurve(
+            label, cause, some[0]["unit"], levels, **numbers, half=half, real=shares, own=own, model=model
+        )
+        curves.append(curve)
     return tuple(curves)
 
 
 def dose_look(cause: str, curves: Sequence[DoseCurve]) -> Look:
-    """The curve at the level that most spoilt pictures of the set are nearest to; without such, its middle level."""
+    """The curve at the level nearest to what the set's pictures that show the cause have; not known, its middle."""
     mine = [curve for curve in curves if curve.cause == cause]
     if not mine:
         return Look()
     curve = mine[0]
-    real = curve.real[1:]
-    at = 1 + int(np.argmax(real)) if sum(real) > 0 else len(curve.levels) // 2
+    at = len(curve.levels) // 2
+    if np.isfinite(curve.own):
+        at = max(1, int(np.abs(np.array(curve.levels) - curve.own).argmin()))
     note = say("dose_at", level=f"{curve.levels[at]:g}", unit=curve.unit)
     return Look(curve.difference[at], curve.low[at], curve.high[at], note)
 
 
-def harmful_doses(curves: Sequence[DoseCurve], *, model: str) -> frozenset[str]:
-    """Causes that harm for sure at this set's own level, by curves of this model."""
-    mine = [curve for curve in curves if curve.model == model and sum(curve.real[1:]) > 0]
-    looks = {curve.cause: dose_look(curve.cause, mine) for curve in mine}
-    return frozenset(cause for cause, look in looks.items() if look.high < 0)
+def dose_signs(curves: Sequence[DoseCurve]) -> dict[str, int]:
+    """What each cause does at this set's own level: 1 it harms for sure, -1 it helps for sure, 0 neither."""
+    known = [curve for curve in curves if np.isfinite(curve.own)]
+    looks = {curve.cause: dose_look(curve.cause, known) for curve in known}
+    return {cause: int(look.high < 0) - int(look.low > 0) for cause, look in looks.items()}
+
+
+def _own_level(cause: str, real: Float[np.ndarray, " N"], conditions: Conditions | None) -> float:
+    """Median level of the pictures that show the cause; NaN where none does, or it is measured in another unit."""
+    if conditions is None or len(real) == 0 or cause not in conditions.scores:
+        return float("nan")
+    mine = real[conditions.present(cause) & np.isfinite(real)]
+    return float(np.median(mine)) if len(mine) else float("nan")
 
 
 def real_levels(cause: str, conditions: Conditions | None) -> Float[np.ndarray, " N"]:
-    """Where the set's own pictures lie on a dose's axis; none where they are measured in another unit.
+    """Where each of the set's pictures lies on a dose's axis (NaN: not measured); none in another unit.
 
     Light: stops below the set's median, from mean lightness; detail: native over effective height.
     """
@@ -142,4 +161,4 @@ def real_levels(cause: str, conditions: Conditions | None) -> Float[np.ndarray, 
         values = signals["native_h"] / signals["eff_h"]
     elif cause == "occlusion":
         values = signals["hidden_frac"]
-    return np.asarray(values[np.isfinite(values)])
+    return np.asarray(values)

@@ -110,7 +110,8 @@ def marks_of(features: Features, conditions: Conditions | None, *, rng: np.rando
         names.append(DISTRACTOR)
         query = np.hstack([query, np.zeros((count, 1), np.bool_)])
         gallery = np.hstack([gallery, strange[:, None]])
-    return Marks(tuple(names), query, gallery, likenesses)
+    unread = None if conditions is None else (~conditions.readable[:count], ~conditions.readable[count:])
+    return Marks(tuple(names), query, gallery, likenesses, unread)
 
 
 def _strangers(features: Features) -> Bool[np.ndarray, " G"]:

@@ -107,13 +107,19 @@ def query_twins(
 
 
 def match_twins(
-    ledger: Ledger, shown: Bool[np.ndarray, " G"], *, rng: np.random.Generator, resamples: int = RESAMPLES
+    ledger: Ledger,
+    shown: Bool[np.ndarray, " G"],
+    *,
+    rng: np.random.Generator,
+    known: Bool[np.ndarray, " G"] | None = None,
+    resamples: int = RESAMPLES,
 ) -> Twins:
-    """Precision at true matches with the condition minus without, for one query and camera."""
+    """Precision at true matches with the condition minus without, for one query and camera; `known` as above."""
     query, gallery = ledger.features.query, ledger.features.gallery
-    groups = group_numbers(ledger.match_query, gallery.cameras[ledger.match_row])
-    persons = query.persons[ledger.match_query]
-    return compare_twins(1 - ledger.match_loss, groups, shown[ledger.match_row], persons, rng=rng, resamples=resamples)
+    some = slice(None) if known is None else known[ledger.match_row]
+    row, asked = ledger.match_row[some], ledger.match_query[some]
+    groups, persons = group_numbers(asked, gallery.cameras[row]), query.persons[asked]
+    return compare_twins(1 - ledger.match_loss[some], groups, shown[row], persons, rng=rng, resamples=resamples)
 
 
 def group_numbers(*columns: Shaped[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:

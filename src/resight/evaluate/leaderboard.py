@@ -38,8 +38,13 @@ class Row:
     method: str
     backbone: str
     paper: str
+    unrun: str = ""
+    """Why it is not measured, where it is not."""
 
 
+OWN_NET: Final = "its net learns from scratch, an hour and more a row on two cores"
+TWO_NETS: Final = "it is two nets, twice a row's time"
+LARGE: Final = "a row on ResNet-50 takes more than half a day on two cores (`scripts/gpu_rows.py` runs it on a GPU)"
 ROWS: Final = (
     Row("baseline", LIGHT, "Luo et al., CVPR Workshops 2019"),
     Row("spatial-attention", LIGHT, "Wang et al., 2018"),
@@ -48,19 +53,21 @@ ROWS: Final = (
     Row("baseline-unpasted", LIGHT, "baseline, trained without anything pasted before persons"),
     Row("one-pass", LIGHT, "own"),
     Row("one-pass-global", LIGHT, "one-pass, compared by whole bodies"),
-    Row("one-pass-rendered", LIGHT, "own, trained without Market-1501"),
-    Row("two-stream", LIGHT, "the work plan's own"),
-    Row("mgcam-rgb", SMALL, "Song et al., CVPR 2018"),
-    Row("mgcam-masked-rgb", SMALL, "Song et al., CVPR 2018"),
-    Row("mgcam-rgb-mask", SMALL, "Song et al., CVPR 2018"),
-    Row("mgcam", SMALL, "Song et al., CVPR 2018"),
-    Row("mgcam-hard", SMALL, "Song et al., CVPR 2018"),
-    Row("baseline", "resnet50", "Luo et al., CVPR Workshops 2019"),
-    Row("spatial-attention", "resnet50", "Wang et al., 2018"),
-    Row("spreid", "resnet50", "Kalayeh et al., CVPR 2018"),
-    Row("maskreid", "resnet50", "Qi et al., 2018"),
-    Row("maskreid-softmax", "resnet50", "Qi et al., 2018"),
-    Row("visible-parts", "resnet50", "own"),
+    Row(
+        "one-pass-rendered", LIGHT, "own, trained without Market-1501", "it learns from rendered people; see the README"
+    ),
+    Row("two-stream", LIGHT, "the work plan's own", TWO_NETS),
+    Row("mgcam-rgb", SMALL, "Song et al., CVPR 2018", OWN_NET),
+    Row("mgcam-masked-rgb", SMALL, "Song et al., CVPR 2018", OWN_NET),
+    Row("mgcam-rgb-mask", SMALL, "Song et al., CVPR 2018", OWN_NET),
+    Row("mgcam", SMALL, "Song et al., CVPR 2018", OWN_NET),
+    Row("mgcam-hard", SMALL, "Song et al., CVPR 2018", OWN_NET),
+    Row("baseline", "resnet50", "Luo et al., CVPR Workshops 2019", LARGE),
+    Row("spatial-attention", "resnet50", "Wang et al., 2018", LARGE),
+    Row("spreid", "resnet50", "Kalayeh et al., CVPR 2018", LARGE),
+    Row("maskreid", "resnet50", "Qi et al., 2018", LARGE),
+    Row("maskreid-softmax", "resnet50", "Qi et al., 2018", LARGE),
+    Row("visible-parts", "resnet50", "own", LARGE),
 )
 CONTRASTS: Final[tuple[tuple[tuple[str, str], tuple[str, str], tuple[str, ...]], ...]] = (
     (("spatial-attention", LIGHT), ("baseline", LIGHT), ("clean",)),
@@ -120,7 +127,9 @@ class Contrast:
     found: OverSeeds | None
     """None where it was not measured."""
     note: str
-    """Why it is not measured, or in what the recipes differ."""
+    """Why it is not measured, or why nothing can be decided."""
+    differs: str = ""
+    """In what the rows say they differ beside their method."""
 
     @property
     def verdict(self) -> str:
@@ -185,8 +194,18 @@ def contrasts(entries: Sequence[Entry]) -> list[Contrast]:
     for first, second, conditions in CONTRASTS:
         one, other = by_row.get(first, []), by_row.get(second, [])
         for condition in conditions:
-            found.append(Contrast(first, second, condition, *_contrast(one, other, condition)))
+            contrast = _contrast(one, other, condition)
+            found.append(Contrast(first, second, condition, *contrast, differs=_said_apart(one, other)))
     return found
+
+
+def _said_apart(first: Sequence[Entry], second: Sequence[Entry]) -> str:
+    """What one row says of itself and the other does not."""
+    mine, theirs = ({entry.differs for entry in some if entry.differs} for some in (first, second))
+    said = {
+        f"{some[0].method}: {one}" for some, all_ in ((first, mine), (second, theirs)) for one in all_ & (mine ^ theirs)
+    }
+    return "; ".join(sorted(said))
 
 
 def _contrast(first: Sequence[Entry], second: Sequence[Entry], condition: str) -> tuple[OverSeeds | None, str]:

@@ -55,6 +55,8 @@ class CauseRow:
     remedy: Both
     command: str
     gain: Look = field(default_factory=Look)
+    matches: Look = field(default_factory=Look)
+    """Precision at true matches that show it, less at those of the same query and camera that do not."""
     regression: Look = field(default_factory=Look)
     """AP by one standard deviation more of it in the query."""
 
@@ -103,6 +105,8 @@ class DoseCurve:
     half: float
     real: tuple[float, ...] = ()
     """Share of the set's pictures nearest to each level; empty where they are measured in another unit."""
+    own: float = NOTHING
+    """Median level of the set's pictures that show the cause."""
     model: str = ""
     """Whose curve it is; empty where the table does not say."""
 

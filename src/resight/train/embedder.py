@@ -188,7 +188,11 @@ class Run(FolderRun):
         path = self.folder / "model.safetensors"
         if self.leads:
             save_model(path, self.state(), self.settings(self.recipe.stages[-1]))
-            self.write_facts(pictures=len(self.data.classes), persons=persons, recipe_hash=recipe_hash(self.recipe))
+            cutouts = self.data.cutouts
+            people = 0 if cutouts is None else int(cutouts.person.sum())
+            pasted = {"objects": 0 if cutouts is None else len(cutouts.person) - people, "people": people}
+            facts = {"pictures": len(self.data.classes), "persons": persons, "pasted": pasted}
+            self.write_facts(**facts, recipe_hash=recipe_hash(self.recipe))
         self.tell("end", path=path)
         return path
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from resight.data.augment import Augmentation
 from resight.data.augment_parts import Covering
+from resight.errors import BadRecipe
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,11 +124,31 @@ OF_THE_METHOD: Final = ("embedder", "parser_weights", "options", "losses", "pool
 """Fields in which two rows of one comparison may differ: the method itself, and chance."""
 
 
+def check_recipe(recipe: EmbedderRecipe) -> None:
+    """Raise BadRecipe for numbers that no training can be made of."""
+    if not recipe.stages:
+        raise BadRecipe("`stages` is empty; a recipe needs one at least, such as `{epochs=12, height=128, width=64}`.")
+    least: list[tuple[str, float, float]] = [
+        ("persons", recipe.persons, 2),
+        ("pictures", recipe.pictures, 1),
+        ("warmup-epochs", recipe.warmup_epochs, 0),
+        ("learning-rate", recipe.learning_rate, 0),
+    ]
+    for number, stage in enumerate(recipe.stages, 1):
+        least += [(f"epochs of stage {number}", stage.epochs, 1)]
+        least += [(f"{side} of stage {number}", getattr(stage, side), 16) for side in ("height", "width")]
+    for name, value, low in least:
+        if not value >= low:
+            raise BadRecipe(f"`{name}` is {value:g}; it must be at least {low:g}.")
+
+
 def contrasted(recipe: EmbedderRecipe) -> dict[str, Any]:
     """What must be equal among rows that are compared: pictures, sampler, schedule, changes, backbone, validation."""
     shared = {name: value for name, value in asdict(recipe).items() if name not in OF_THE_METHOD}
     if not shared["training_persons"]:  # all of them: the hash stays that of runs that could not choose
         del shared["training_persons"]
+    if not shared["augmentation"]["coarse"]:  # as above
+        del shared["augmentation"]["coarse"]
     return shared
 
 

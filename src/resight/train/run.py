@@ -8,6 +8,7 @@ Proof: tests/train/test_embedder.py and tests/train/test_parser.py kill runs and
 from __future__ import annotations
 
 import json
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from resight.data.files import write_beside
-from resight.errors import BadRecipe, TrainingStopped
+from resight.errors import BadRecipe, BadWeights, TrainingStopped
 from resight.train.loop import Objective, Step, WeightAverage, classes_named, training_steps
 from resight.train.resources import peak_device_mib, peak_host_mib, shared_mib, surroundings
 
@@ -55,7 +56,7 @@ class FolderRun:
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizer(self.network)
         self.average = WeightAverage(self.network, decay=average) if average else None
-        self.step, self.seconds, self.saved_at = 0, 0.0, time.monotonic()
+        self.step, self.saved_step, self.seconds, self.saved_at = 0, 0, 0.0, time.monotonic()
         self.started = time.monotonic()
         self.memory: list[tuple[int, float]] = []  # step, MiB of host memory without mapped files
         self.surroundings = surroundings()  # of the start: the source may change while a long run goes on
@@ -81,6 +82,8 @@ class FolderRun:
 
         Raises TrainingStopped when a loss is not finite: `last/` keeps the newest good state.
         """
+        if self.step == 0:  # so that there is a good state whatever happens first
+            self.save()
         self.network.train()
         self.accelerator.free_memory()  # an older wrapper would still hook into the gradients
         wrapped, optimizer = self.accelerator.prepare(self.network, self.optimizer)
@@ -101,8 +104,8 @@ class FolderRun:
     def _after(self, step: Step, log: Any, save_every: int) -> None:
         if not all(np.isfinite(value) for value in step.losses.values()):
             raise TrainingStopped(
-                f"A loss was not finite at step {step.number} ({step.losses}). `{self.folder / 'last'}` keeps the last "
-                "good state; lower learning_rate and run the same command again."
+                f"A loss was not finite at step {step.number} ({step.losses}). `{self.folder / 'last'}` keeps the "
+                f"state of step {self.saved_step}; lower `learning-rate` and train into a new folder."
             )
         self.step, self.seconds = step.number, time.monotonic() - self.started
         if self.average:
@@ -125,7 +128,7 @@ class FolderRun:
 
     def save(self) -> None:
         """Write everything that the next step depends on; killed in the middle, the former state stays."""
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saved_step = time.monotonic(), self.step
         if not self.leads:
             return
         state = {
@@ -144,16 +147,24 @@ class FolderRun:
         path = self.folder / "last" / "state.pt"
         log = self.folder / "log.jsonl"
         if path.exists():
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            if state["data"] != self.data_print:
-                raise BadRecipe(f"{self.folder} was trained on other pictures. Choose a new folder for `--out`.")
-            self.network.load_state_dict(state["network"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            try:
+                state = torch.load(path, map_location="cpu", weights_only=True)
+                if state["data"] != self.data_print:
+                    raise BadRecipe(f"{self.folder} was trained on other pictures. Choose a new folder for `--out`.")
+                self.network.load_state_dict(state["network"])
+                self.optimizer.load_state_dict(state["optimizer"])
+            except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+                what = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise BadWeights(
+                    f"{path} is damaged or holds another network than this recipe's ({what}). Choose a new folder for "
+                    "`--out`."
+                ) from error
             if self.average and state["average"] is not None:
                 self.average.values = {
                     name: value.to(self.accelerator.device) for name, value in state["average"].items()
                 }
-            self.step, self.seconds = state["step"], state["seconds"]
+            self.step = self.saved_step = state["step"]
+            self.seconds = state["seconds"]
         if self.leads and log.exists():
             lines = [line for line in log.read_text().splitlines() if json.loads(line)["number"] <= self.step]
             with write_beside(log) as partial:
