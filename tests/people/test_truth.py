@@ -126,6 +126,18 @@ def test_a_second_person_has_a_number_of_its_own_and_the_area_that_the_table_say
     assert not planted.label[planted.persons != 1].any()
 
 
+def test_a_second_person_covers_the_share_asked_for_where_there_is_room_and_hides_no_more_than_half() -> None:
+    reached = []
+    for number in range(1, 9):
+        planted = shoot(PLAN, Shot(2, 1, number, "query", Cause("second-person", 0.12)))
+        reached.append(planted.truth["dose"])
+        assert planted.truth["visible"] > 0.45
+    assert np.median(reached) == pytest.approx(0.12, abs=0.03)
+    large = [shoot(PLAN, Shot(2, 1, number, "query", Cause("second-person", 0.4))).truth for number in range(1, 9)]
+    assert np.mean([one["dose"] for one in large]) > np.mean(reached) + 0.03
+    assert all(one["visible"] > 0.45 for one in large)
+
+
 def test_truncation_hides_the_share_of_the_body_that_lies_beyond_the_box(clean) -> None:
     planted = shoot(PLAN, Shot(2, 1, 1, "query", Cause("truncation", 0.4, "bottom")))
     shift = round(0.4 * PLAN.height)

@@ -13,8 +13,7 @@ import numpy as np
 
 from resight.data.degrade import Side
 from resight.errors import UnknownName
-from resight.people.mesh import moved
-from resight.people.occluders import OCCLUDERS, placed, silhouette, somebody
+from resight.people.occluders import OCCLUDERS, beside, placed, silhouette, somebody
 from resight.people.scene import Scene, truncated, view_of
 
 UNITS: Final = {
@@ -88,11 +87,10 @@ def plant(scene: Scene, cause: Cause, rng: np.random.Generator) -> Scene:
         return replace(scene, others=(found,)) if cause.kind == "person" else replace(scene, occluder=found)
     if cause.name == "second-person":
         other = somebody(rng)
-        aside = float(0.75 - 1.1 * cause.dose) * (1 if rng.random() < 0.5 else -1)
-        behind = float(rng.choice([-0.5, 0.6, 1.2], p=[0.35, 0.35, 0.3]))
-        if behind < 0:  # in front: beside enough to leave most of the person in sight
-            aside = float(np.sign(aside) * max(abs(aside), 0.42))
-        return replace(scene, others=(moved(other, to=(aside, behind, 0.0)),))
+        side = 1 if rng.random() < 0.5 else -1
+        away = float(rng.choice([-0.5, 0.6, 1.2], p=[0.35, 0.35, 0.3]))
+        found = beside(other, share=cause.dose, person=scene.person, view=view_of(scene, 128, 64), away=away, side=side)
+        return replace(scene, others=(found,))
     return scene
 
 

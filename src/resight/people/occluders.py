@@ -80,6 +80,10 @@ OCCLUDERS: Final[dict[str, Callable[[np.random.Generator], Mesh]]] = {
 }
 
 
+MOST_HIDDEN: Final = 0.5
+"""Share of the wanted person that a second one before them may hide: with more, the crop would be the other's."""
+
+
 def silhouette(mesh: Mesh, view: View) -> np.ndarray:
     """Pixels that a mesh covers, H W bool."""
     return rasterise(view.project(mesh.vertices.astype(float)), mesh.faces, size=(view.height, view.width)).face >= 0
@@ -102,5 +106,27 @@ def placed(mesh: Mesh, *, share: float, body: np.ndarray, view: View, before: np
         if abs(hidden - share) < least:
             best, least = tried, abs(hidden - share)
         if hidden >= share:
+            break
+    return best
+
+
+def beside(other: Mesh, *, share: float, person: Mesh, view: View, away: float, side: int) -> Mesh:
+    """Somebody `away` metres behind the person (before, where negative), so near that a share of the crop shows them.
+
+    They come from `side`, 1 or -1, until they cover about `share`, or hide half of the person. Where so much cannot be
+    seen of them, they stand where most is.
+    """
+    wanted = silhouette(person, view)
+    total = max(int(wanted.sum()), 1)
+    best, least = other, 9.0
+    for aside in np.linspace(1.4, 0.0, 29).tolist():
+        tried = moved(other, to=(aside * side, away, 0.0))
+        covers = silhouette(tried, view)
+        if away < 0 and (covers & wanted).sum() / total > MOST_HIDDEN:
+            break
+        seen = float((covers & ~wanted if away > 0 else covers).mean())
+        if abs(seen - share) < least:
+            best, least = tried, abs(seen - share)
+        if seen >= share:
             break
     return best

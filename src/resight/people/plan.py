@@ -26,7 +26,7 @@ BLOCK: Final = 4096
 """Bytes that disks hand out at once: most of what small files take."""
 SECONDS_A_PICTURE: Final = 0.09
 """Of one core, at 64 × 128."""
-FORMAT: Final = 3
+FORMAT: Final = 4
 VARIETY: Final = {
     "cameras": "every camera has the place, light, colours and flaws of the first",
     "cloth": "no stripes, checks, prints or second tones: cloth has one colour",
