@@ -65,7 +65,7 @@ def by_cause(out: Path) -> dict[str, dict[str, Any]]:
             mine["queries"] = row["in_queries"]
         looks = {"twins": "query_twin_difference", "match_twins": "match_twin_difference", "oracle": "oracle_over_sham"}
         for name, column in looks.items():
-            if row[column] != "":
+            if row[column] != "" and not (name == "oracle" and not row["oracle_swapped"]):
                 before = column.rsplit("_", 1)[0] if name != "oracle" else "oracle"
                 mine[name] = {"difference": row[column], "ci95": [row[f"{before}_low"], row[f"{before}_high"]]}
     for row in numbers(out / "remedies.csv"):
@@ -125,6 +125,16 @@ def views(features: Features, keypoints: Path) -> dict[str, Any]:
     for name, scores in (("same view", found.same), ("other view", found.other)):
         ends = bootstrap_over_persons(scores.ap[:, None], scores.persons, rng=np.random.default_rng(SEED))[0]
         told[name] = {"mean_ap": scores.mean_ap, "ci95": ends.tolist(), "queries": scores.answered}
+    apart = found.other.ap - found.same.ap  # of the queries that have true matches of both kinds
+    both = np.isfinite(apart)
+    low, high = bootstrap_over_persons(apart[both][:, None], found.same.persons[both], rng=np.random.default_rng(SEED))[
+        0
+    ]
+    told["other less same"] = {
+        "difference": float(apart[both].mean()),
+        "ci95": [float(low), float(high)],
+        "queries": int(both.sum()),
+    }
     return told
 
 
