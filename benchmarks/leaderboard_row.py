@@ -1,6 +1,7 @@
 """Score a finished run and write its row of the leaderboard.
 
     python benchmarks/leaderboard_row.py runs/spreid-1 ~/market1501 --method spreid --recipe spreid
+    resight occlude ~/market1501 --objects occluders --people pennfudan --split validation --out occluded-validation
     ... --keypoints ~/market1501/keypoints14.npz --occluded occluded-validation
     resight compare runs/baseline-1/scores/validation-clean.json runs/spreid-1/scores/validation-clean.json
 
@@ -32,7 +33,7 @@ from official import log_scoring, official_set, refuse_twice
 from resight.commands.embed import embed_set, embed_sides
 from resight.config import load_toml, to_toml
 from resight.data.reid_sets import find_set
-from resight.evaluate.leaderboard import LIGHT, Entry, condition_scores, write_entry
+from resight.evaluate.leaderboard import LIGHT, OCCLUSIONS, Entry, condition_scores, write_entry
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of, write_scores
 from resight.evaluate.views import score_views
@@ -79,6 +80,11 @@ def changes(recipe: str, run: Path, model: Any) -> str:
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     words += ["--people PENNFUDAN"] if facts.get("pasted", {}).get("people") else []
     return " ".join(words)
+
+
+def occlusions_print(folder: Path) -> str:
+    """Eight hex digits that change with the objects, people, seed or queries of an occlusion benchmark."""
+    return hashlib.sha256((folder / "occlusions.json").read_bytes()).hexdigest()[:8]
 
 
 def pasted_blindly(model: Any, settings: dict[str, Any]) -> str:
@@ -167,7 +173,10 @@ def main() -> None:
         training_seconds=float(facts["seconds"]),
         hardware=machine["processor"] if machine["device"] == "cpu" else machine["device"],
         commit=facts["commit"],
-        more={"weights_sha256": digest, "measured on": around["machine"], "scored at commit": around["commit"]},
+        more={
+            **{"weights_sha256": digest, "measured on": around["machine"], "scored at commit": around["commit"]},
+            **({OCCLUSIONS: occlusions_print(options.occluded)} if options.occluded else {}),
+        },
     )
     entry = replace(entry, scores=json.loads(json.dumps(entry.scores)))
     print(write_entry(options.results, entry))

@@ -212,7 +212,7 @@ CONTRASTED: Final = {
     "spatial-attention": "+ spatial attention",
     "spreid": "SPReID",
     "visible-parts": "visible parts",
-    "visible-parts-global": "visible parts, whole bodies compared alone",
+    "visible-parts-global": "visible parts, compared without parts",
 }
 Column = tuple[str, Callable[[Any], str]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from resight.evaluate.statistics import over_seeds_and_persons
 from resight.search.features import Features, side
 
 PERSONS = 40
+PAIR = ("visible-parts", "baseline")
 
 
 def entry(method: str, seed: int, level: float, *, noise: float = 0.02, recipe: str = "aa", **more: object) -> Entry:
@@ -92,6 +94,30 @@ def test_one_seed_and_unlike_recipes_decide_nothing() -> None:
     assert "recipes differ" in found.note
     said = [entry("spreid", seed, 0.9, recipe="bb", differs="its own learning rate") for seed in (1, 2, 3)]
     assert [one.verdict for one in contrasts([*base, *said]) if one.found is not None] == ["better"]
+
+
+def test_queries_hidden_behind_different_things_are_not_compared() -> None:
+    def hidden(method: str, level: float, by: str) -> list[Entry]:
+        rows = [entry(method, seed, level, more={"occlusions": by} if by else {}) for seed in (1, 2, 3)]
+        return [replace(one, scores={**one.scores, "occluded-40": one.scores["clean"]}) for one in rows]
+
+    def found(first: str, second: str) -> dict[str, str]:
+        told = contrasts([*hidden("visible-parts", 0.6, first), *hidden("baseline", 0.5, second)])
+        return {one.condition: one.verdict for one in told if (one.first[0], one.second[0]) == PAIR}
+
+    assert found("aa", "bb") == {"clean": "better", "occluded-40": "not measured", "other-view": "not measured"}
+    for one, other in (("aa", "aa"), ("aa", ""), ("", "")):  # rows of before do not say
+        assert found(one, other)["occluded-40"] == "better"
+
+
+def test_what_rows_say_of_themselves_is_told_where_the_other_does_not_say_it() -> None:
+    rows = [*(entry("visible-parts", seed, 0.6) for seed in (1, 2)), *(entry("baseline", seed, 0.5) for seed in (1, 2))]
+    rows[2] = replace(rows[2], differs="pasted blindly")
+    told = [one for one in contrasts(rows) if (one.first[0], one.second[0]) == PAIR and one.condition == "clean"]
+    assert [one.differs for one in told] == ["baseline: pasted blindly"]
+    both = [replace(one, differs="shorter") for one in rows]
+    told = [one for one in contrasts(both) if (one.first[0], one.second[0]) == PAIR and one.condition == "clean"]
+    assert [one.differs for one in told] == [""]
 
 
 def test_seeds_that_spread_widen_the_interval_and_equal_ones_leave_the_persons_alone() -> None:
