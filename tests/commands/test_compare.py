@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from resight.cli import main
-from resight.search.features import Features, save_features, side
+from resight.search.features import Features, load_features, save_features, side
 
 
 def run(
@@ -137,3 +138,46 @@ def test_another_protocol_than_the_scores_file_has_is_refused(
     assert code == 2
     assert "--protocol occluded" in err
     assert said(capsys, path, tmp_path / "s.json", "--protocol", "occluded")[0] == 0
+
+
+def table(path: Path, columns: dict[str, list[object]]) -> Path:
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_difference_is_told_by_what_queries_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    worse, better = run(tmp_path / "a.npz", noise=1.6), run(tmp_path / "b.npz", noise=1.6)
+    features = load_features(better)
+    dark = np.arange(90) % 2 == 0
+    right = run(tmp_path / "c.npz", noise=0.1)
+    values = np.where(dark[:, None], load_features(right).query.features, features.query.features)
+    gallery = load_features(right).gallery
+    mixed = replace(features, query=replace(features.query, features=values), gallery=gallery)
+    save_features(better, mixed)
+    save_features(worse, replace(load_features(worse), gallery=gallery))
+    names = [f"query/{number:04d}.jpg" for number in range(90)]
+    scores = {"file": names, "low_light": np.where(dark, 0.9, 0.1).tolist(), "occlusion": [0.9] * 4 + [0.1] * 86}
+    scores |= {"low_res": [""] * 90, "mask": ["prior"] * 90}
+    code, out, _ = said(capsys, worse, better, "--conditions", table(tmp_path / "images.csv", scores))
+    assert code == 0
+    found = row(out, "low_light")
+    assert found[1] == found[6] == "45"
+    assert float(found[2]) > 10
+    assert found[7].lstrip("+-") == "0.0"
+    assert "too few persons" in next(line for line in out.splitlines() if "occlusion" in line)
+    assert "low_res" not in out
+
+
+def test_tables_that_say_nothing_of_the_queries_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = run(tmp_path / "a.npz", noise=1.2)
+    names = [f"{number:04d}.jpg" for number in range(90)]
+    for columns, says in (
+        ({"file": names[:5], "low_light": [0.2] * 5}, "says nothing of 85 of the queries"),
+        ({"file": names, "colour": [1] * 90}, "no column of a condition"),
+        ({"file": names, "low_light": ["dark"] * 90}, "other words than numbers"),
+    ):
+        code, _, err = said(capsys, one, one, "--conditions", table(tmp_path / "t.csv", columns))
+        assert code == 2
+        assert says in err
+    assert said(capsys, one, one, "--conditions", tmp_path / "none.csv")[0] == 2

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
+from resight.commands.diagnose_text import plain_table
+from resight.diagnose.tables import read_table
+from resight.diagnose.thresholds import read_thresholds
 from resight.errors import BadFeatures, BadRecipe
 from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.ranking import score_features
@@ -19,6 +23,8 @@ from resight.search.features import load_features
 FINDINGS: Final = 1
 COMPARED: Final = (("mAP", "ap"), ("Rank-1", "rank1"), ("mINP", "inp"))
 CERTAIN: Final = 0.05
+FEWEST_PERSONS: Final = 10
+"""With fewer, the queries that show a condition say nothing of others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +43,8 @@ class Compare:
     """Which gallery pictures count, for features files."""
     at_least: float | None = None
     """The least gain in mAP of B over A that is fine, as a share: 0.01 is one point; 0 is `not worse`."""
+    conditions: Path | None = None
+    """Table of `resight conditions`, or a diagnosis's images.csv: also the difference by what queries show."""
     resamples: int = 2000
     """Bootstrap resamples behind each interval."""
     seed: int = 0
@@ -57,6 +65,8 @@ def compare(config: Compare) -> int:
         found[name] = paired_difference(*values, first.persons, rng=rng, resamples=config.resamples)
     both = ~(np.isnan(first.ap) | np.isnan(second.ap[order]))
     _print(config, found, {name: _means(first, second, field, order, both) for name, field in COMPARED})
+    if config.conditions is not None:
+        _print_by_condition(config, first, second.ap[order])
     if config.at_least is None:
         return 0
     gain = found["mAP"].difference
@@ -150,6 +160,61 @@ def _print(config: Compare, found: dict[str, PairedDifference], means: dict[str,
         f"{one.queries:,} queries of {one.persons:,} persons; interval by paired bootstrap, p by sign flips, both over "
         "persons. What another training seed would change is in neither."
     )
+
+
+def shown_conditions(path: Path, files: Sequence[str]) -> dict[str, Float[np.ndarray, " Q"]]:
+    """Whether each query shows each condition of a table: 1, 0, or NaN where it is not measured.
+
+    Raises BadRecipe for a table without conditions, BadFeatures where it lacks a query.
+    """
+    rows = {Path(row.get("file") or "").name: row for row in read_table(path)}
+    missing = [file for file in files if Path(file).name not in rows]
+    if missing:
+        raise BadFeatures(f"{path} says nothing of {len(missing)} of the queries (the first is {missing[0]}).")
+    mine = [rows[Path(file).name] for file in files]
+    found = {}
+    for name in read_thresholds().ramps:
+        cells = [row.get(name) or "nan" for row in mine]
+        try:
+            scores = np.array(cells, np.float64)
+        except ValueError as error:
+            raise BadRecipe(f"{path} holds other words than numbers under `{name}` ({error}).") from error
+        if np.isfinite(scores).any():
+            found[name] = np.where(np.isnan(scores), np.nan, scores >= 0.5)
+    if not found:
+        raise BadRecipe(f"{path} has no column of a condition; pass what `resight conditions` or `diagnose` wrote.")
+    return found
+
+
+def _print_by_condition(config: Compare, first: QueryScores, second: Float[np.ndarray, " Q"]) -> None:
+    """The difference in mAP among the queries that show a condition and among those that do not."""
+    from rich.console import Console
+
+    assert config.conditions is not None
+    table = plain_table("queries that show", "with", "B - A", "95 %", "without", "B - A", "95 %")
+    answered = ~(np.isnan(first.ap) | np.isnan(second))
+    for name, shown in shown_conditions(config.conditions, [str(file) for file in first.files]).items():
+        cells: list[str] = []
+        for kind in (1, 0):
+            some = answered & (shown == kind)
+            cells += [f"{some.sum():,}", *_difference(first, second, some, config)]
+        table.add_row(name, *cells)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(
+        "In points of mAP. Queries that show a condition may differ in more than that: what it costs is said by "
+        "`resight diagnose`."
+    )
+
+
+def _difference(
+    first: QueryScores, second: Float[np.ndarray, " Q"], some: Bool[np.ndarray, " Q"], config: Compare
+) -> tuple[str, str]:
+    if len(np.unique(first.persons[some])) < FEWEST_PERSONS:
+        return "", "too few persons"
+    rng = np.random.default_rng(config.seed)
+    one = paired_difference(first.ap[some], second[some], first.persons[some], rng=rng, resamples=config.resamples)
+    return f"{one.difference * 100:+.1f}", f"{one.low * 100:+.1f} … {one.high * 100:+.1f}"
 
 
 def _verdict(result: PairedDifference) -> str:
