@@ -141,6 +141,8 @@ HEADS: Final[dict[str, list[str]]] = {
         "95 % interval",
         "twins: AP with it, less without",
         "95 % interval",
+        "in true matches: precision with it, less without",
+        "95 % interval",
         "oracle over sham: mAP",
         "95 % interval",
         "grade",
@@ -277,7 +279,7 @@ ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
                 DIAGNOSED,
                 *((f"by_cause.{cause}.queries", whole), (f"by_cause.{cause}.loss", points)),
                 (f"by_cause.{cause}.ci95", points_between),
-                *looks("difference", f"by_cause.{cause}.twins", f"by_cause.{cause}.oracle"),
+                *looks("difference", *(f"by_cause.{cause}.{look}" for look in ("twins", "match_twins", "oracle"))),
                 (f"by_cause.{cause}.grade", str),
             ),
         )

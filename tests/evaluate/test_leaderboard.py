@@ -135,6 +135,20 @@ def test_seeds_that_spread_widen_the_interval_and_equal_ones_leave_the_persons_a
     assert wide.high - wide.mean == pytest.approx(np.hypot(half, wide.persons_high - wide.mean), rel=1e-4)
 
 
+def test_a_row_scored_once_may_hold_its_interval_alone_and_is_compared_with_nothing(tmp_path: Path) -> None:
+    once = {"clean": {"mean_ap": 0.7, "rank1": 0.9, "ci95": {"mean_ap": [0.68, 0.72]}}}
+    write_entry(tmp_path, replace(entry("baseline", 1, 0.5), scores=once))
+    write_entry(tmp_path, entry("visible-parts", 1, 0.6))
+    rows = {one.method: one for one in read_entries(tmp_path)}
+    found = summary([rows["baseline"]], "clean")
+    assert found is not None
+    assert (found.mean, found.persons_low, found.persons_high, found.seeds) == (0.7, 0.68, 0.72, 1)
+    assert all(one.verdict == "not measured" for one in contrasts(list(rows.values())))
+    write_entry(tmp_path, replace(entry("baseline", 2, 0.5), scores={"clean": {"mean_ap": 0.7, "rank1": 0.9}}))
+    with pytest.raises(BadFeatures, match="no row of the leaderboard"):
+        read_entries(tmp_path)
+
+
 def test_files_that_are_no_rows_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(BadFeatures, match=r"x.json is no row"):

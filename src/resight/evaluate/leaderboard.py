@@ -2,7 +2,8 @@
 
 One JSON file holds one row and seed: method, backbone, recipe hash, seed, protocol, cost, surroundings, and for each
 condition (clean, occluded-40, other-view, …) the scores and each person's sum of AP, so that methods can be compared
-person by person without their features. A row without files is "not measured".
+person by person without their features (a row scored once may hold its interval alone). A row without files is "not
+measured".
 Rules: an ordering needs an interval over seeds and persons, else it is undecided; methods compared share a recipe hash,
 or the row says in what it differs.
 Proof: tests/evaluate/test_leaderboard.py.
@@ -11,6 +12,7 @@ Proof: tests/evaluate/test_leaderboard.py.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -172,7 +174,9 @@ def read_entries(folder: Path) -> list[Entry]:
             content = json.loads(path.read_text(encoding="utf-8"))
             entry = Entry(**{name: value for name, value in content.items() if name in known})
             for scores in entry.scores.values():
-                if not len(scores["persons"]) == len(scores["ap_sums"]) == len(scores["counts"]) > 0:
+                if "persons" not in scores:  # a single scoring that kept its interval alone
+                    float(scores["ci95"]["mean_ap"][0])
+                elif not len(scores["persons"]) == len(scores["ap_sums"]) == len(scores["counts"]) > 0:
                     raise ValueError("unequal lengths")
                 float(scores["mean_ap"]), float(scores["rank1"])
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -184,6 +188,10 @@ def read_entries(folder: Path) -> list[Entry]:
 def summary(entries: Sequence[Entry], condition: str) -> OverSeeds | None:
     """Mean AP of one row in one condition, over its seeds and persons; None where it was not measured."""
     found = _sums(entries, condition)
+    if found is None and len(entries) == 1 and condition in entries[0].scores:
+        scores = entries[0].scores[condition]
+        low, high = scores["ci95"]["mean_ap"]
+        return OverSeeds(float(scores["mean_ap"]), math.nan, math.nan, low, high, seeds=1)
     return None if found is None else over_seeds_and_persons([found[1]], found[2], rng=np.random.default_rng(0))
 
 
@@ -231,7 +239,7 @@ def _sums(
 ) -> tuple[list[Any], NDArray[np.float64], NDArray[np.float64]] | None:
     """Persons, AP sums (seeds × persons) and counts of one row, where all its seeds have the condition."""
     scores = [entry.scores[condition] for entry in entries if condition in entry.scores]
-    if not scores or len(scores) < len(entries):
+    if not scores or len(scores) < len(entries) or any("persons" not in one for one in scores):
         return None
     first = scores[0]
     if any(one["persons"] != first["persons"] or one["counts"] != first["counts"] for one in scores):
