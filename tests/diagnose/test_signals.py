@@ -91,6 +91,23 @@ def test_a_carried_thing_is_measured_where_the_map_has_one():
     assert signals.carried_share(known)[0] == pytest.approx(200 / 8192)
 
 
+def test_what_is_seen_of_a_person_is_said_part_by_part():
+    labels = np.zeros((1, 128, 64), np.uint8)
+    labels[:, 5:20, 24:40] = LIP20.classes.index("face")
+    labels[:, 20:70, 20:44] = LIP20.classes.index("upper-clothes")
+    found = {part: measured_of(with_map(labels), f"seen_{part}") for part in signals.LOOKED_FOR}
+    assert found["head"] == pytest.approx(15 * 16 / 8192)
+    assert found["upper"] == pytest.approx(50 * 24 / 8192)
+    assert [found[part] for part in ("arms", "lower", "legs", "feet")] == [0, 0, 0, 0]
+    named = {name for classes in signals.LOOKED_FOR.values() for name in classes}
+    assert named | {"socks"} >= set(LIP20.classes[1:])  # nothing of a person is in no part
+    assert np.isnan(measured_of(prepare(np.full((1, 128, 64, 3), 128, np.uint8)), "seen_head"))
+
+
+def measured_of(crops, name):
+    return next(one for one in signals.SIGNALS if one.name == name).measure(crops)[0]
+
+
 def test_lightness_and_lab_agree_with_known_colours():
     colours = np.array([[[[255, 255, 255], [0, 0, 0], [255, 0, 0], [119, 119, 119]]]], np.uint8)
     light = prepare(colours).light

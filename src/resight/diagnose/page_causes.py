@@ -44,7 +44,8 @@ _MEASURED: Final = {"remedy_rerank": RERANK, "remedy_parts": PARTS}
 
 
 def cause_rows(found: Findings, curves: Sequence[DoseCurve], *, dataset: str) -> tuple[CauseRow, ...]:
-    """One row a cause, what is proven first, then the random sham."""
+    """One row a cause, what is proven first, then the random sham; `dataset` stands in the commands of remedies."""
+    dataset = "DATASET" if dataset.endswith(".npz") else dataset  # nothing can be trained on features
     passed = _beyond_chance(found)
     rows = [_row(found, one, curves, passed.get(one.cause), dataset) for one in found.verdicts]
     if found.shams:

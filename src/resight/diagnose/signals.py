@@ -11,7 +11,7 @@ Proof: tests/diagnose/test_signals.py.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -39,6 +39,15 @@ HEAD: Final = ("hat", "hair", "sunglasses", "face")
 USUAL: Final = {"top": 0.038, "bottom": 0.027}
 """Share of the crop that a whole head and whole feet cover: medians over rendered people."""
 CARRIED: Final = ("bag", "purse", "umbrella", "phone")
+LOOKED_FOR: Final = {
+    "head": HEAD,
+    "upper": ("upper-clothes", "dress", "coat", "jumpsuits", "scarf"),
+    "arms": ("left arm", "right arm", "glove"),
+    "lower": ("pants", "skirt"),
+    "legs": ("left leg", "right leg"),
+    "feet": FEET,
+}
+"""What is looked for of a person; what is not seen is hidden, cut off, or under clothes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +255,13 @@ def truncation(crops: Crops) -> Values:
 
 def carried_share(crops: Crops) -> Values:
     """Share of the crop that a carried thing covers, 0..1; NaN where the parser knows none."""
-    things = crops.classes(*CARRIED)
-    return np.full(len(crops.pixels), np.nan) if things is None else np.asarray(things.mean((1, 2)), np.float64)
+    return share_of(crops, CARRIED)
+
+
+def share_of(crops: Crops, classes: Sequence[str]) -> Values:
+    """Share of the crop that shows some classes of the map, 0..1; NaN where the parser knows none of them."""
+    shown = crops.classes(*classes)
+    return np.full(len(crops.pixels), np.nan) if shown is None else np.asarray(shown.mean((1, 2)), np.float64)
 
 
 def second_share(crops: Crops) -> Values:
@@ -292,6 +306,10 @@ SIGNALS: Final = (
     Signal("cut_left", "0..1", functools.partial(touches, side="left"), "map", 1, ""),
     Signal("cut_right", "0..1", functools.partial(touches, side="right"), "map", 1, ""),
     Signal("cut", "0..1", truncation, "map", 1, "truncation"),
+    *(
+        Signal(f"seen_{part}", "0..1", functools.partial(share_of, classes=classes), "map", -1, "")
+        for part, classes in LOOKED_FOR.items()
+    ),
     Signal("carried", "0..1", carried_share, "map", 1, "carried_object"),
     Signal("second_share", "0..1", second_share, "second", 1, "multi_person"),
 )

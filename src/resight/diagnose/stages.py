@@ -51,7 +51,7 @@ def measured(
     for start in range(0, len(paths), KEPT):
         some = paths[start : start + KEPT]
         there = [path for path in some if path.is_file()]
-        name = fingerprint(there, "signals 6", parser, tuple(str(path.absolute()) for path in some))
+        name = fingerprint(there, "signals 7", parser, tuple(str(path.absolute()) for path in some))
         kept = cache_folder() / f"signals-{name}.npz"
         if kept.exists():
             rows.append(_load(kept))
