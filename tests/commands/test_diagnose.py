@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from planted import planted
 from resight.cli import main
 from resight.commands.conditions import open_parser
+from resight.commands.diagnose_text import plain_table
 from resight.data.images import read_picture
 from resight.diagnose import stages
 from resight.diagnose.causes import loss_by_query, split_loss
@@ -311,3 +314,12 @@ def test_losses_by_query_sum_to_the_ledgers_and_the_splits(toy):
     assert sum(found.values()) == pytest.approx(ledger_of(features).by_query, abs=1e-12)
     for name, loss in split.by_cause().items():
         assert loss_by_query(cells, split)[name].sum() == pytest.approx(loss)
+
+
+def test_the_table_of_causes_fits_into_80_signs():
+    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "matches", "oracle", "grade")
+    cells = ["gallery_distractor", "21.2", "18.4 - 24.1", "-25.3", "-35.9 … -13.2", "-12.1?", "+13.3", "A"]
+    table.add_row(*cells)
+    shown = io.StringIO()
+    Console(file=shown, width=80, soft_wrap=True).print(table)
+    assert all(cell in shown.getvalue() for cell in cells)

@@ -28,14 +28,14 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
     """Print the sentence, the table and the checks."""
     loss, rest = found.ledger.loss, found.split.unexplained
     console.print(sentence(found.ledger, found.split), markup=False)
-    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "in matches", "95 %", "oracle", "grade")
+    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "matches", "oracle", "grade")
     for one in found.verdicts:
         mine = [share for share in found.split.shares if share.cause == one.cause]
         ends = _ends(sum(share.low for share in mine), sum(share.high for share in mine)) if mine else ""
         oracle = "" if one.oracle is None or not one.oracle.swapped else f"{one.oracle.over_sham * 100:+.1f}"
-        twins = *_twin(one.on_queries), *_twin(one.on_matches)
+        twins = *_twin(one.on_queries), _short(one.on_matches)
         table.add_row(one.cause, f"{one.loss * 100:.1f}", ends, *twins, oracle, one.grade)
-    table.add_row("unexplained", f"{rest.loss * 100:.1f}", _ends(rest.low, rest.high), *[""] * 6)
+    table.add_row("unexplained", f"{rest.loss * 100:.1f}", _ends(rest.low, rest.high), *[""] * 5)
     console.print(table)
     check = sum(one.loss for one in found.split.shares) + rest.loss - loss
     places = found.split.by_place()
@@ -44,8 +44,8 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
     console.print(f"Check: causes and unexplained sum to {loss:.4f}, off by {abs(check):.0e}.")
     console.print(
         "In points of mAP. twins: AP of a person's pictures in one camera with the cause, less without "
-        f"(at least {FEWEST_GROUPS} groups); in matches: precision at true matches with it, less at the same query's "
-        "without; oracle: mAP won by clean twins, over a sham."
+        f"(at least {FEWEST_GROUPS} groups); matches: precision at true matches with it, less at the same query's "
+        "without (? where the interval holds 0); oracle: mAP won by clean twins, over a sham."
     )
     _print_gains(console, found)
     if found.regression is not None:
@@ -114,6 +114,10 @@ def _twin(twins: Twins | None) -> tuple[str, str]:
     return f"{twins.difference * 100:+.1f}", f"{twins.low * 100:+.1f} … {twins.high * 100:+.1f}"
 
 
+def _short(twins: Twins | None) -> str:
+    return "" if twins is None or not twins.estimable else f"{twins.difference * 100:+.1f}{' ' if twins.sure else '?'}"
+
+
 def _ends(low: float, high: float) -> str:
     return f"{low * 100:.1f} - {high * 100:.1f}"
 
@@ -123,7 +127,7 @@ def plain_table(*heads: str) -> Any:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)  # nine columns fit into 80 signs
     for number, head in enumerate(heads):
         table.add_column(head, justify="left" if number == 0 else "right", no_wrap=True)
     return table
