@@ -84,11 +84,11 @@ def test_movement_sideways_is_told_from_lost_detail(people):
 
 def test_a_carried_thing_is_measured_where_the_map_has_one():
     labels = person_map()
-    assert np.isnan(signals.carried_share(with_map(labels))[0])
+    assert np.isnan(measured_of(with_map(labels), "carried"))
     known = prepare(np.full((1, 128, 64, 3), 128, np.uint8), np.zeros((1, 128, 64), np.uint8), ATR18)
-    assert signals.carried_share(known)[0] == 0
+    assert measured_of(known, "carried") == 0
     known.labels[:, 60:80, 40:50] = ATR18.classes.index("bag")
-    assert signals.carried_share(known)[0] == pytest.approx(200 / 8192)
+    assert measured_of(known, "carried") == pytest.approx(200 / 8192)
 
 
 def test_what_is_seen_of_a_person_is_said_part_by_part():

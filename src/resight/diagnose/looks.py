@@ -21,6 +21,20 @@ UPPER: Final = ("upper-clothes", "coat", "scarf", "dress", "jumpsuits")
 LOWER: Final = ("pants", "skirt", "dress", "jumpsuits")
 FACE: Final = ("face", "sunglasses")
 HAIR: Final = ("hair", "hat")
+SKIN: Final = ("face", "left arm", "right arm", "left leg", "right leg")
+CLOTHES: Final = ("upper-clothes", "dress", "coat", "pants", "jumpsuits", "scarf", "skirt")
+HEAD: Final = (*HAIR, *FACE)
+FEET: Final = ("left shoe", "right shoe", "socks")
+CARRIED: Final = ("bag", "purse", "umbrella", "phone")
+LOOKED_FOR: Final = {
+    "head": HEAD,
+    "upper": UPPER,
+    "arms": ("left arm", "right arm", "glove"),
+    "lower": ("pants", "skirt"),
+    "legs": ("left leg", "right leg"),
+    "feet": FEET,
+}
+"""What is looked for of a person; what is not seen is hidden, cut off, or under clothes."""
 GROUPS: Final = (
     *(FACE, HAIR, UPPER, ("pants", "skirt")),
     *(("left arm", "left leg", "left shoe"), ("right arm", "right leg", "right shoe")),

@@ -22,7 +22,7 @@ from PIL import Image
 from resight.data.degrade import LUMINANCE, to_linear
 from resight.data.labels import LabelSet
 from resight.diagnose.colours import lightness_of, warmth_of
-from resight.diagnose.looks import pixels_of
+from resight.diagnose.looks import CARRIED, CLOTHES, FEET, HEAD, LOOKED_FOR, SKIN, pixels_of
 
 Values = Float[np.ndarray, " N"]
 HEIGHTS: Final = (128, 112, 96, 80, 64, 56, 48, 40, 32, 24, 20, 16, 12)
@@ -32,22 +32,8 @@ DARK: Final = 20.0
 """CIE L* below which a pixel is dark."""
 EDGE: Final = 0.25
 """Share of the upper or lower border that a person without head or feet touches; at the sides twice as much."""
-SKIN: Final = ("face", "left arm", "right arm", "left leg", "right leg")
-CLOTHES: Final = ("upper-clothes", "dress", "coat", "pants", "jumpsuits", "scarf", "skirt")
-FEET: Final = ("left shoe", "right shoe", "socks")
-HEAD: Final = ("hat", "hair", "sunglasses", "face")
 USUAL: Final = {"top": 0.038, "bottom": 0.027}
 """Share of the crop that a whole head and whole feet cover: medians over rendered people."""
-CARRIED: Final = ("bag", "purse", "umbrella", "phone")
-LOOKED_FOR: Final = {
-    "head": HEAD,
-    "upper": ("upper-clothes", "dress", "coat", "jumpsuits", "scarf"),
-    "arms": ("left arm", "right arm", "glove"),
-    "lower": ("pants", "skirt"),
-    "legs": ("left leg", "right leg"),
-    "feet": FEET,
-}
-"""What is looked for of a person; what is not seen is hidden, cut off, or under clothes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +239,6 @@ def truncation(crops: Crops) -> Values:
     return worst
 
 
-def carried_share(crops: Crops) -> Values:
-    """Share of the crop that a carried thing covers, 0..1; NaN where the parser knows none."""
-    return share_of(crops, CARRIED)
-
-
 def share_of(crops: Crops, classes: Sequence[str]) -> Values:
     """Share of the crop that shows some classes of the map, 0..1; NaN where the parser knows none of them."""
     shown = crops.classes(*classes)
@@ -310,7 +291,7 @@ SIGNALS: Final = (
         Signal(f"seen_{part}", "0..1", functools.partial(share_of, classes=classes), "map", -1, "")
         for part, classes in LOOKED_FOR.items()
     ),
-    Signal("carried", "0..1", carried_share, "map", 1, "carried_object"),
+    Signal("carried", "0..1", functools.partial(share_of, classes=CARRIED), "map", 1, "carried_object"),
     Signal("second_share", "0..1", second_share, "second", 1, "multi_person"),
 )
 """What is measured of each picture; what needs the other pictures too, or the parser alone, stands in conditions.py."""
