@@ -95,6 +95,10 @@ def millions(value: float) -> str:
     return f"{value / 1e6:.2f} M"
 
 
+def whole_millions(value: float) -> str:
+    return f"{value / 1e6:,.0f} M"
+
+
 def billions(value: float) -> str:
     return f"{value / 1e9:.2f} G"
 
@@ -112,7 +116,7 @@ def pair(size: list[int]) -> str:
 
 
 PAGES: Final[dict[str, tuple[str, ...]]] = {
-    "README.md": ("accuracy", "transfer", "parsing", "parsing-speed", "training", "speed"),
+    "README.md": ("accuracy", "transfer", "parsing", "parsing-speed", "embedding-speed", "training", "speed"),
     "docs/parsers_survey.md": ("survey", "survey-cost", "components"),
     "docs/diagnosis.md": ("planted",),
     "docs/market1501.md": ("market-causes", "market-remedies"),
@@ -160,6 +164,7 @@ HEADS: Final[dict[str, list[str]]] = {
     "market-remedies": ["cause", "re-ranking wins", "95 % interval", "parts win over whole bodies", "95 % interval"],
     "parsing": ["`parser-lite`, on pictures that it never saw", "score", "95 % interval"],
     "parsing-speed": ["parsing, one thread, the network alone", "pictures/s", "per CPU second"],
+    "embedding-speed": ["embedding at 256×128, one thread", "multiply-adds", "pictures per CPU second", "times OSNet"],
     "survey": [
         "one budget for all, from scratch",
         "LIP validation, mean IoU",
@@ -340,6 +345,19 @@ ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
             ("Market-1501, the same: ankles on a leg or shoe", "market-keypoints", "ankles"),
             ("LIP validation: mean IoU", "lip", "mean_iou"),
         )
+    ],
+    "embedding-speed": [
+        (
+            f"{says}, {told}",
+            [
+                Cell("one_pass_speed.json", f"runs.{engine} {network}.multiply_adds", whole_millions),
+                Cell("one_pass_speed.json", f"runs.{engine} {network}.per_cpu_second", one_digit),
+                Cell("one_pass_speed.json", f"times_osnet.{engine} {network}", one_digit),
+            ],
+        )
+        for engine, told in (("pytorch", "PyTorch"), ("onnx", "ONNX Runtime"), ("int8", "8 bits (OSNet: float ONNX)"))
+        for network, says in (("osnet", "OSNet x1.0"), ("one-pass", "`one-pass`"), ("baseline", "`baseline-lite`"))
+        if (engine, network) != ("int8", "osnet")
     ],
     "parsing-speed": [
         (
