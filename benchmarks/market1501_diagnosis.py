@@ -127,12 +127,11 @@ def views(features: Features, keypoints: Path) -> dict[str, Any]:
         told[name] = {"mean_ap": scores.mean_ap, "ci95": ends.tolist(), "queries": scores.answered}
     apart = found.other.ap - found.same.ap  # of the queries that have true matches of both kinds
     both = np.isfinite(apart)
-    low, high = bootstrap_over_persons(apart[both][:, None], found.same.persons[both], rng=np.random.default_rng(SEED))[
-        0
-    ]
+    rng = np.random.default_rng(SEED)
+    ends = bootstrap_over_persons(apart[both][:, None], found.same.persons[both], rng=rng)[0]
     told["other less same"] = {
         "difference": float(apart[both].mean()),
-        "ci95": [float(low), float(high)],
+        "ci95": ends.tolist(),
         "queries": int(both.sum()),
     }
     return told

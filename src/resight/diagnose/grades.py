@@ -69,16 +69,17 @@ def grade_causes(
     -1 they help for sure, 0 neither.
     """
     losses = split.by_cause()
-    unread = (None, None) if marks.unread is None else marks.unread
+    known_turns = known_pictures = None
+    if marks.unread is not None:
+        known_turns = None if turns is None else ~_by_turn(turns, *marks.unread)
+        known_pictures = ~marks.unread[1]
     twins: dict[str, tuple[Twins | None, Twins | None]] = {}
     for number, cause in enumerate(marks.causes):
         turned = None
         if turns is not None:
             shown = _by_turn(turns, marks.query[:, number], marks.gallery[:, number])
-            known = None if unread[0] is None or unread[1] is None else ~_by_turn(turns, unread[0], unread[1])
-            turned = query_twins(turns, shown, rng=rng, known=known, resamples=resamples)
-        known = None if unread[1] is None else ~unread[1]
-        matched = match_twins(ledger, marks.gallery[:, number], rng=rng, known=known, resamples=resamples)
+            turned = query_twins(turns, shown, rng=rng, known=known_turns, resamples=resamples)
+        matched = match_twins(ledger, marks.gallery[:, number], rng=rng, known=known_pictures, resamples=resamples)
         twins[cause] = turned, matched
     certain = _beyond_chance([one for pair in twins.values() for one in pair if one is not None])
     found = []

@@ -212,9 +212,8 @@ def contrasts(entries: Sequence[Entry]) -> list[Contrast]:
 def _said_apart(first: Sequence[Entry], second: Sequence[Entry]) -> str:
     """What one row says of itself and the other does not."""
     mine, theirs = ({entry.differs for entry in some if entry.differs} for some in (first, second))
-    said = {
-        f"{some[0].method}: {one}" for some, all_ in ((first, mine), (second, theirs)) for one in all_ & (mine ^ theirs)
-    }
+    said = [f"{first[0].method}: {one}" for one in mine - theirs]
+    said += [f"{second[0].method}: {one}" for one in theirs - mine]
     return "; ".join(sorted(said))
 
 

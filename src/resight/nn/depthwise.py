@@ -1,10 +1,10 @@
 """Depthwise convolution that trains faster on processors where the map has few places.
 
-The library's gradient of 5 × 5 depthwise weights takes up to thirty times its forward pass there: a quarter of a
-training step of the light backbone at 128 × 64. Here the products of each place of the input with each place of the
-output, summed over the batch, are one small matrix a channel, and a weight's gradient is the sum of those entries
-whose places lie as far apart as the weight reaches. The same sums in another order, so equal up to rounding.
-Proof: tests/nn/test_depthwise.py; benchmarks/training_speed.py.
+The library's gradient of 5 × 5 depthwise weights takes many times its forward pass there. Here the products of each
+place of the input with each place of the output, summed over the batch, are one small matrix a channel, and a weight's
+gradient is the sum of those entries whose places lie as far apart as the weight reaches. The same sums in another
+order, so equal up to rounding.
+Proof: tests/nn/test_depthwise.py.
 """
 
 from __future__ import annotations
