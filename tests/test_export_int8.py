@@ -19,15 +19,19 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
+def weights_of(embedder: str, folder: Path) -> Path:
     torch.manual_seed(0)
     settings = ModelSettings(
-        embedder="baseline", backbone="resnet18", pooling="average", last_stride=1, height=64, width=32
+        embedder=embedder, backbone="resnet18", pooling="average", last_stride=1, height=64, width=32
     )
-    network = build_embedder("baseline", classes=0, backbone="resnet18", pooling="average", last_stride=1)
-    save_model(tmp_path / "w.safetensors", network.state_dict(), settings)
-    return tmp_path / "w.safetensors"
+    network = build_embedder(embedder, classes=0, backbone="resnet18", pooling="average", last_stride=1)
+    save_model(folder / "w.safetensors", network.state_dict(), settings)
+    return folder / "w.safetensors"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    return weights_of("baseline", tmp_path)
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def test_an_8_bit_file_says_what_the_float_one_says_and_keeps_its_facts(
     facts = {entry.key: entry.value for entry in onnx.load(small).metadata_props}
     parity = json.loads(facts["int8 parity"])
     assert json.loads(facts["resight"])["embedder"] == "baseline"
-    assert (parity["pictures"], parity["calibrated_on"]) == (20, 20)
+    assert (parity["pictures"], parity["calibrated_on"], parity["mean_cosine_of_parts"]) == (20, 20, None)
     pictures = np.stack([np.asarray(Image.open(path)) for path in sorted(crops.iterdir())])[1::2]
     one, other = (
         onnxruntime.InferenceSession(path).run(["features"], {"pictures": pictures})[0] for path in (floating, small)
@@ -63,6 +67,22 @@ def test_an_8_bit_file_says_what_the_float_one_says_and_keeps_its_facts(
     monkeypatch.setattr(export_int8, "LEAST_COSINE", 1.01)
     assert main([*words, "--out", str(tmp_path / "x.onnx"), "--int8", "--calibration", str(crops)]) == 2
     assert "was not written" in capsys.readouterr().err
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_parts_are_compared_too(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["export", str(weights_of("visible-parts", tmp_path)), "--int8", "--calibration", str(crops)]
+    assert main([*words, "--out", str(tmp_path / "int8.onnx")]) == 0
+    assert "; of parts 0.9" in capsys.readouterr().err
+
+    def other_parts(wanted: np.ndarray, given: np.ndarray) -> np.ndarray:
+        return np.full(wanted.shape[:-1], 0.99 if wanted.ndim == 2 else 0.9)
+
+    monkeypatch.setattr(export_int8, "_cosines", other_parts)
+    assert main([*words, "--out", str(tmp_path / "x.onnx")]) == 2
+    assert "8-bit parts have a mean cosine of 0.9000" in capsys.readouterr().err
     assert not (tmp_path / "x.onnx").exists()
 
 

@@ -4,8 +4,9 @@ ONNX Runtime's static quantisation: weights by channel and activations by tensor
 scales that half of the given pictures set; everything else stays float32, and so do the first two convolutions: they
 cost little, and one scale for their few and very different channels lost most (mean cosine 0.79 to 0.99 for one-pass).
 The other half, which set nothing, is
-described by both files, and the cosines of their `features` decide: a mean below `LEAST_COSINE` is refused. The
-metadata hold the float file's, and what was found under `int8 parity`.
+described by both files, and the cosines of their `features` decide, and of their `parts` where the file tells parts
+apart, each weighed by how much of it is seen: a mean below `LEAST_COSINE` is refused. The metadata hold the float
+file's, and what was found under `int8 parity`.
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
 CVPR 2018. Needs the extra `onnx`. Proof: tests/test_export_int8.py.
 """
@@ -29,7 +30,7 @@ from resight.data.files import write_beside
 from resight.errors import BadRecipe, BadWeights, MissingExtra
 
 LEAST_COSINE: Final = 0.97
-"""Mean cosine between float and 8-bit features below which nothing is written."""
+"""Mean cosine between float and 8-bit features, or parts, below which nothing is written."""
 LEAST_PICTURES: Final = 32
 MOST_PICTURES: Final = 512
 BATCH: Final = 16
@@ -44,6 +45,8 @@ class Parity:
 
     mean_cosine: float
     lowest_cosine: float
+    mean_cosine_of_parts: float | None
+    """None where the file tells no parts apart."""
     pictures: int
     calibrated_on: int
 
@@ -102,12 +105,13 @@ def export_int8(
             logging.getLogger().setLevel(level)
         parity = _parity(floating, made, pictures[1::2], calibrated_on=len(pictures[::2]), runtime=runtime)
         accepted = LEAST_COSINE if least is None else least
-        if not parity.mean_cosine >= accepted:
-            raise BadWeights(
-                f"The 8-bit features have a mean cosine of {parity.mean_cosine:.4f} to the float ones (at least "
-                f"{accepted:g} is accepted), so {out} was not written. Calibrate on pictures of the kind that it "
-                "will see, or keep the float file."
-            )
+        for what, cosine in (("features", parity.mean_cosine), ("parts", parity.mean_cosine_of_parts)):
+            if cosine is not None and not cosine >= accepted:
+                raise BadWeights(
+                    f"The 8-bit {what} have a mean cosine of {cosine:.4f} to the float ones (at least {accepted:g} is "
+                    f"accepted), so {out} was not written. Calibrate on pictures of the kind that it will see, or keep "
+                    "the float file."
+                )
         model = onnx.load(made)
     del model.metadata_props[:]
     for entry in before.metadata_props:
@@ -121,19 +125,32 @@ def export_int8(
 def _parity(
     floating: Path, made: Path, pictures: UInt8[np.ndarray, "N H W 3"], *, calibrated_on: int, runtime: Any
 ) -> Parity:
-    found = [_features(path, pictures, runtime) for path in (floating, made)]
-    one, other = (rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12) for rows in found)
-    cosines = (one * other).sum(1)
-    return Parity(float(cosines.mean()), float(cosines.min()), len(cosines), calibrated_on)
+    wanted, given = (_described(path, pictures, runtime) for path in (floating, made))
+    cosines = _cosines(wanted["features"], given["features"])
+    parts = None
+    if "parts" in wanted:
+        weights = wanted["visible"]
+        parts = float((_cosines(wanted["parts"], given["parts"]) * weights).sum() / weights.sum().clip(1e-12))
+    return Parity(float(cosines.mean()), float(cosines.min()), parts, len(cosines), calibrated_on)
 
 
-def _features(path: Path, pictures: UInt8[np.ndarray, "N H W 3"], runtime: Any) -> Float[np.ndarray, "N D"]:
+def _cosines(one: Float[np.ndarray, "*rows D"], other: Float[np.ndarray, "*rows D"]) -> Float[np.ndarray, "*rows"]:
+    lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return np.asarray((one * other).sum(-1) / lengths.clip(1e-12))
+
+
+def _described(
+    path: Path, pictures: UInt8[np.ndarray, "N H W 3"], runtime: Any
+) -> dict[str, Float[np.ndarray, "N ..."]]:
+    """Features, and parts with their visibility where the file tells them, by the outputs' names."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_outputs() if one.name in ("features", "parts", "visible")]
     starts = range(0, len(pictures), BATCH)
-    rows = [session.run(["features"], {"pictures": pictures[at : at + BATCH]})[0] for at in starts]
-    return np.concatenate(rows).astype(np.float64)
+    rows = [session.run(names, {"pictures": pictures[at : at + BATCH]}) for at in starts]
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    return {name: np.concatenate(column).astype(np.float64) for name, column in columns}
 
 
 def _packages() -> tuple[Any, Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,6 @@ def silent(event: str, facts: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["spreid", "visible-parts", "one-pass"])
 def test_a_run_with_part_maps_and_pasting_reaches_its_end_and_says_which_parser(name: str, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     how = Covering(paste=0.8, erase_part=0.3, swap_background=0.3)
     recipe = replace(recipe_of(name, {}), covering=how)
     path = Run(tmp_path, recipe, toy_set(maps=True, paste=True), watch=silent).train()
@@ -158,8 +157,6 @@ def test_a_run_with_part_maps_and_pasting_reaches_its_end_and_says_which_parser(
 
 
 def test_features_say_the_part_share_that_the_recipe_chose(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     from resight.commands.embed import embed_sides
     from resight.types import Crop
 
@@ -173,8 +170,6 @@ def test_features_say_the_part_share_that_the_recipe_chose(tmp_path: Path) -> No
 
 
 def test_missing_maps_and_missing_things_to_paste_are_refused_before_the_first_step(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     with pytest.raises(BadRecipe, match="`visible-parts` learns from part maps"):
         Run(tmp_path / "a", recipe_of("visible-parts", {}), toy_set(maps=False), watch=silent)
     pasting = replace(recipe_of("baseline", {}), covering=Covering(paste=0.5))
@@ -190,8 +185,6 @@ def test_an_option_of_another_embedder_is_answered_with_the_nearest() -> None:
 
 
 def test_rows_of_one_comparison_share_a_hash_and_others_say_in_what_they_differ() -> None:
-    from dataclasses import replace
-
     one = recipe_of("baseline", {})
     other = replace(
         one,
@@ -206,3 +199,14 @@ def test_rows_of_one_comparison_share_a_hash_and_others_say_in_what_they_differ(
     longer = replace(other, persons=8, covering=Covering(paste=0.5))
     assert recipe_hash(longer) != recipe_hash(one)
     assert differences(one, longer) == ["persons", "covering"]
+
+
+def test_rows_that_start_from_one_file_share_a_hash_wherever_it_lies(tmp_path: Path) -> None:
+    for name, weights in (("a", b"same"), ("b", b"same"), ("c", b"others")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(weights)
+    recipe = recipe_of("baseline", {})
+    runs = [replace(recipe, backbone_weights=str(tmp_path / name)) for name in "abc"]
+    file = replace(recipe, backbone_weights=str(tmp_path / "a" / "model.safetensors"))
+    assert recipe_hash(runs[0]) == recipe_hash(runs[1]) == recipe_hash(file) != recipe_hash(runs[2])
+    assert differences(runs[0], runs[2]) == ["backbone-weights"]

@@ -83,10 +83,11 @@ def _int8(model: Model, config: Export) -> int:
         export_embedder(model, floating)
         parity = export_int8(floating, config.out, pictures)
         times = floating.stat().st_size / config.out.stat().st_size
+    parts = parity.mean_cosine_of_parts
     print(
         f"{config.out}: {config.out.stat().st_size / 1e6:.1f} MB, {times:.1f} times smaller; cosine to the float "
         f"features {parity.mean_cosine:.4f} in the mean of {parity.pictures} pictures, {parity.lowest_cosine:.4f} at "
-        "the lowest.",
+        f"the lowest{'' if parts is None else f'; of parts {parts:.4f} in the mean'}.",
         file=sys.stderr,
     )
     print(config.out)

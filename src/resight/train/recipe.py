@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from resight.data.augment import Augmentation
@@ -149,7 +150,16 @@ def contrasted(recipe: EmbedderRecipe) -> dict[str, Any]:
         del shared["training_persons"]
     if not shared["augmentation"]["coarse"]:  # as above
         del shared["augmentation"]["coarse"]
+    shared["backbone_weights"] = _start(recipe.backbone_weights)
     return shared
+
+
+def _start(weights: str) -> str:
+    """A file or run folder by what it holds, since its path says nothing elsewhere; a name as it is."""
+    given = Path(weights)
+    file = given / "model.safetensors" if given.is_dir() else given
+    named = weights in ("imagenet", "none") or not file.is_file()
+    return weights if named else hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
 def recipe_hash(recipe: EmbedderRecipe) -> str:
