@@ -31,7 +31,7 @@ from resight.data.label_sets import LIP20
 from resight.errors import BadWeights, MissingExtra
 from resight.model import Model
 from resight.nn.embeddings import Embeddings
-from resight.nn.parsing import Parsing
+from resight.nn.parsing import Parsing, probabilities
 from resight.parsing import FACTS, ParserModel, weights_print
 
 BATCHES: Final = (1, 2, 17)
@@ -69,7 +69,7 @@ class _Embeds(nn.Module):
 def parsed(found: Parsing) -> dict[str, Tensor]:
     """What a parser says of a batch, by the names of an ONNX file's outputs."""
     outputs = {
-        "probabilities": found.logits.softmax(1),
+        "probabilities": probabilities(found.logits),
         "sure": found.sure,
         "second": None if found.second is None else found.second.sigmoid(),
         "seen_from": found.view,
@@ -84,7 +84,7 @@ def said(found: Embeddings) -> dict[str, Tensor]:
     outputs = {"features": found.matching, "parts": found.parts, "visible": found.visible}
     if found.parsing is not None:
         second = found.parsing.second
-        outputs |= {"probabilities": found.parsing.logits.softmax(1), "sure": found.parsing.sure}
+        outputs |= {"probabilities": probabilities(found.parsing.logits), "sure": found.parsing.sure}
         outputs["seen_from"] = found.parsing.view
         outputs["second"] = None if second is None else second.sigmoid()
     return {name: value for name, value in outputs.items() if value is not None}

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from resight.embedders.one_pass import OnePass, one_pass_objective, probabilities, second_share
+from resight.embedders.one_pass import OnePass, one_pass_objective, second_share
 from resight.errors import BadRecipe
 from resight.model import build_embedder
-from resight.nn.parsing import Parsing
+from resight.nn.parsing import Parsing, probabilities
 from toy_maps import person_maps
 
 
@@ -40,7 +40,7 @@ def test_one_forward_pass_says_everything() -> None:
     assert found.matching.shape == (2, 2560)
     assert found.parts.shape == (2, 6, 256)
     assert ((found.visible >= 0) & (found.visible <= 1)).all()
-    p = probabilities(found.parsing)
+    p = probabilities(found.parsing.logits)
     assert p.shape == (2, 20, 128, 64)
     assert torch.allclose(p.sum(1), torch.ones(2, 128, 64), atol=1e-5)
     share = second_share(found.parsing)

