@@ -1,11 +1,11 @@
-"""GPU memory and speed of one training step of CE2P, as the plan trained it: 20 pictures of 384 × 128 in bf16.
+"""GPU memory and speed of one training step of CE2P, with 20 pictures of 384 × 128 in bf16.
 
     python benchmarks/ce2p_memory.py
 
 Drawn pictures and labels, since neither memory nor speed asks what they show. The peak is that of torch's allocator
 (`torch.cuda.max_memory_reserved`: what it took from the card, with its unused rest), forward, backward and step of SGD
-with momentum; the plan's 8.93 GB are what its card's driver showed in fp32, so a CUDA context of some 0.5 GB comes on
-top of ours. Without a GPU it prints "not measured" and writes nothing.
+with momentum; the 8.93 GB that were reported for the original are what a card's driver showed in fp32, so a CUDA
+context of some 0.5 GB comes on top of ours. Without a GPU it prints "not measured" and writes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import time
 from pathlib import Path
 
-PLAN_GB = 8.93
+ORIGINAL_GB = 8.93
 SETTINGS = ("bf16", "fp32")
 
 
@@ -68,12 +68,19 @@ def main() -> None:
     found = {name: measure(**size, precision=name, steps=asked.steps) for name in SETTINGS}
     for name, numbers in found.items():
         print(f"{name}: {', '.join(f'{key} {value:.2f}' for key, value in numbers.items())}")
-    print(f"bf16 below the plan's {PLAN_GB} GB: {'yes' if found['bf16']['peak_reserved_gb'] < PLAN_GB else 'no'}")
+    less = "yes" if found["bf16"]["peak_reserved_gb"] < ORIGINAL_GB else "no"
+    print(f"bf16 below the {ORIGINAL_GB} GB reported for the original: {less}")
 
     from resight.train.resources import surroundings
 
     path = Path(__file__).parent / "results" / "ce2p_memory.json"
-    facts = {"device": torch.cuda.get_device_name(), "plan_gb": PLAN_GB, **size, "steps": asked.steps, "seed": 0}
+    facts = {
+        "device": torch.cuda.get_device_name(),
+        "original_gb": ORIGINAL_GB,
+        **size,
+        "steps": asked.steps,
+        "seed": 0,
+    }
     path.write_text(json.dumps({**facts, **found, **surroundings()}, indent=2) + "\n", encoding="utf-8")
     print(path)
 

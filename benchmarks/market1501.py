@@ -42,7 +42,7 @@ def row_of(name: str) -> Entry:
     ends = {key: result["ci95"][key] for key in ("mean_ap", "mean_inp")}
     size = model.settings.height, model.settings.width
     return Entry(
-        method={"baseline-lite": "baseline"}.get(name, name),
+        method={"baseline-lite": "baseline-unpasted"}.get(name, name),
         backbone=model.settings.backbone,
         recipe=run.get("recipe", f"{name}-more"),  # as the card says; early runs do not
         recipe_hash=run["recipe_hash"],

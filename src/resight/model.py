@@ -50,7 +50,7 @@ EMBEDDERS: Final[dict[str, Callable[..., nn.Module]]] = {
     "maskreid": MaskReID,  # Qi et al., arXiv:1804.03864
     "mgcam": MGCAM,  # Song et al., CVPR 2018
     "spatial-attention": SpatialAttention,  # Wang et al., arXiv:1811.12150
-    "two-stream": TwoStream,  # the work plan's first run
+    "two-stream": TwoStream,  # unpublished
     "visible-parts": VisibleParts,  # own design
     "one-pass": _one_pass,  # own design: with the parser
 }

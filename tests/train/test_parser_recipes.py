@@ -8,7 +8,7 @@ from resight.data.label_sets import find_labels
 from resight.parsing import PARSERS, build_parser
 from resight.train.parser_recipe import ParserRecipe
 
-SAMPLES = {  # of the plan and of the papers, papers.md's arithmetic: pictures a batch, steps, height, width, labels
+SAMPLES = {  # of the recipes' budgets and of the papers: pictures a batch, steps, height, width, labels
     "ce2p-384x128": (20, 230_000, 384, 128, "parts7"),
     "ce2p-473": (20, 230_000, 473, 473, "parts7"),
     "ce2p-512": (32, 120_000, 512, 512, "parts8"),

@@ -16,7 +16,7 @@ from resight.data.labels import LIP20, LabelSet
 from resight.diagnose.conditions import PRIOR, Conditions, Parse, judge
 from resight.diagnose.stages import measured
 from resight.diagnose.tables import condition_table, write_table
-from resight.diagnose.thresholds import ISSUE, THRESHOLDS, Thresholds, read_thresholds
+from resight.diagnose.thresholds import ISSUE, Thresholds, read_thresholds
 from resight.errors import DatasetNotFound
 
 NO_PARSER: Final = "none"
@@ -37,8 +37,8 @@ class ConditionsOf:
     """The table to write."""
     parser: str | None = None
     """For masks and what needs them: a shipped parser, a run folder, a weights file or `none`; else parser-lite."""
-    thresholds: Path = THRESHOLDS
-    """A TOML file that says when a condition counts as present."""
+    thresholds: Path | None = None
+    """A TOML file that says when a condition counts as present; left out, the shipped one."""
     parquet: bool = False
     """Also write the table as Parquet (extra `tables`)."""
 

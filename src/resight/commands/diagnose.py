@@ -26,7 +26,7 @@ from resight.diagnose.conditions import Conditions
 from resight.diagnose.findings import attribute
 from resight.diagnose.ledger import Ledger, ledger_of
 from resight.diagnose.page_charts import dose_curves, dose_signs
-from resight.diagnose.thresholds import THRESHOLDS, read_thresholds
+from resight.diagnose.thresholds import read_thresholds
 from resight.errors import BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.ranking import score_features
@@ -63,8 +63,8 @@ class Diagnose(SetOptions):
     left out, parser-lite."""
     protocol: ProtocolName = "market"
     """Which gallery pictures a query must ignore."""
-    thresholds: Path = THRESHOLDS
-    """A TOML file that says when a condition counts as present."""
+    thresholds: Path | None = None
+    """A TOML file that says when a condition counts as present; left out, the shipped one."""
     against: tuple[Path, ...] = ()
     """Features files of other models on the same pictures (`resight embed`): what each would win, cause by cause."""
     compare: tuple[Path, ...] = ()

@@ -27,7 +27,7 @@ from resight.diagnose.labelled import (
     read_labels,
     write_labels,
 )
-from resight.diagnose.thresholds import THRESHOLDS, read_thresholds
+from resight.diagnose.thresholds import read_thresholds
 from resight.errors import BadRecipe, CannotWrite
 from resight.evaluate.statistics import check_chance
 
@@ -54,8 +54,8 @@ class Label(SetOptions):
     """A CSV saved by the page: print and write how well each condition's score agrees with it."""
     parser: str | None = None
     """For what needs a map: a shipped parser, a run folder, a weights file or `none`; left out, parser-lite."""
-    thresholds: Path = THRESHOLDS
-    """A TOML file that says when a condition counts as present."""
+    thresholds: Path | None = None
+    """A TOML file that says when a condition counts as present; left out, the shipped one."""
     seed: int = 0
     """Seed of the draw, and of intervals and chance."""
 

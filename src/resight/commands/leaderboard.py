@@ -93,6 +93,9 @@ def _print(protocol: str, entries: Sequence[Entry]) -> None:
         rows = [row for row, some in _rows(entries) if row.unrun == reason and not some]
         named = ", ".join(f"{row.method} ({row.backbone})" for row in rows)
         console.print(f"not measured, since {reason}: {named}", markup=False)
+    console.print(
+        "pictures/s and training: as it went where the row was run, one at a time or beside others", markup=False
+    )
     for one in contrasts(entries):
         console.print(_sentence(one), markup=False)
     console.print()

@@ -14,7 +14,7 @@ from resight.data.files import write_beside
 from resight.data.images import is_picture
 from resight.diagnose.strips import Strip, read_strip
 from resight.diagnose.tables import Table, condition_table, write_table
-from resight.diagnose.thresholds import THRESHOLDS, read_thresholds
+from resight.diagnose.thresholds import read_thresholds
 from resight.errors import BadPicture, DatasetNotFound
 
 
@@ -32,8 +32,8 @@ class Strips:
     """A folder for the tables and crops."""
     true: Literal["green", "red"] = "green"
     """Colour of the frames of true matches."""
-    thresholds: Path = THRESHOLDS
-    """A TOML file that says when a condition counts as present."""
+    thresholds: Path | None = None
+    """A TOML file that says when a condition counts as present; left out, the shipped one."""
 
 
 def strips(config: Strips) -> int:

@@ -86,7 +86,7 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "export": Command(
         "resight.commands.export:Export:export",
-        "Write a parser as an ONNX file that answers as PyTorch does, checked before it is kept.",
+        "Write a parser or an embedder as an ONNX file that answers as PyTorch does, checked before it is kept.",
         ("model",),
         ("resight export parser-lite --out parser-lite.onnx",),
     ),

@@ -136,7 +136,7 @@ LIP20_PARTS8: Final = Regrouping(
         **_BACKGROUND,
         "head": _LIP_HEAD,
         "upper": _LIP_UPPER,
-        "lower": ("socks", "pants", "jumpsuits", "skirt"),  # the skirt's one owner: the plan named two, the later wins
+        "lower": ("socks", "pants", "jumpsuits", "skirt"),  # the skirt's one owner: two groups would claim it
         **_SIDES,
     },
     {"glove": "ignore"},

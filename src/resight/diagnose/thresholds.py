@@ -57,8 +57,9 @@ class Thresholds:
         return self.without_map.get(name, ramps) if unknown else ramps
 
 
-def read_thresholds(path: Path = THRESHOLDS) -> Thresholds:
-    """Read a file of thresholds; raises BadRecipe, or UnknownName for a signal that there is not."""
+def read_thresholds(path: Path | None = None) -> Thresholds:
+    """Read a file of thresholds, else the shipped one; raises BadRecipe, or UnknownName for a signal that is none."""
+    path = THRESHOLDS if path is None else path
     known = [*(one.name for one in SIGNALS), *OF_A_PARSER, *OF_A_SET]
     try:
         text = path.read_bytes()

@@ -1,7 +1,7 @@
 """Two streams, one for the picture and one for the person cut free of it, joined: the first number to beat.
 
-Source: the work plan's first run ("two-stream", no attention, no feature matching): 384 × 128, 16 persons × 4 pictures,
-400 epochs, batch-hard triplets on all features; mAP 49.3, Rank-1 71.2 as it reports, on a set that it does not name.
+Source: an unpublished net ("two-stream", no attention, no feature matching): 384 × 128, 16 persons × 4 pictures,
+400 epochs, batch-hard triplets on all features; mAP 49.3, Rank-1 71.2 as was reported, on a set that was not named.
 Differs, since it is not described: what the streams see (here RGB and RGB without background), the backbone (any of the
 table), that each stream has weights of its own, and the batch-norm neck. "All features" is read as each stream's and
 both together.
