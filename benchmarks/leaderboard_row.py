@@ -27,8 +27,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from occluded_market import CLEAN, grades, scores_of
-from official import log_scoring, official_set, refuse_twice
+from occluded_market import CLEAN, grades, scores_of, split_of
+from official import HIDDEN, PLAIN, log_scoring, official_set, refuse_twice
 
 from resight.commands.embed import embed_set, embed_sides
 from resight.config import load_toml, to_toml
@@ -49,6 +49,8 @@ RESULTS = Path(__file__).parent / "results" / "leaderboard"
 OF_OTHER_RUNS = ("backbone-weights", "parser-weights", "start")
 """Keys of a recipe that may name a folder of this machine."""
 PERSONS = 100
+SPLIT = {"validation": "validation", "market1501": "query"}
+"""Whose queries `resight occlude` must have hidden, by protocol."""
 SEED = 0
 
 
@@ -137,8 +139,17 @@ def main() -> None:
     digest = hashlib.sha256(find_weights(options.run).read_bytes()).hexdigest()
     if options.protocol == "validation" and settings.get("validation_persons", 0) < PERSONS:
         sys.exit(f"{options.run} learned from the {PERSONS} validation persons: train with --validation-persons 100.")
-    if options.protocol == "market1501":
-        refuse_twice(digest, options.again)
+    start = Path(str(settings.get("backbone_weights", "none")))
+    start = start if start.is_dir() else start.parent
+    if options.protocol == "validation" and (start / "config.toml").is_file():
+        held_out = load_toml(EmbedderRecipe, start / "config.toml").validation_persons
+        if held_out < PERSONS:
+            sys.exit(f"{options.run} started from {start}, which held {held_out} persons out, not {PERSONS}.")
+    if options.occluded and split_of(options.occluded) != SPLIT[options.protocol]:
+        sys.exit(f"{options.occluded} hides {split_of(options.occluded)} pictures: not those of {options.protocol}.")
+    queries = (PLAIN, HIDDEN) if options.occluded else (PLAIN,)
+    for asked in queries if options.protocol == "market1501" else ():
+        refuse_twice(digest, options.again, asked)
     model = load_model(options.run)
     features, speed = features_of(model, options.data, options.protocol, options.parts)
     features = choose_distance(features, options.distance)
@@ -166,7 +177,8 @@ def main() -> None:
         protocol=options.protocol,
         scores={name: condition_scores(one, rng=np.random.default_rng(SEED)) for name, one in found.items()},
         changes=changes(options.recipe, options.run, model),
-        differs="; ".join(filter(None, (options.differs, pasted_blindly(model, settings)))),
+        differs=options.differs,
+        note=pasted_blindly(model, settings),
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
         pictures_per_second=speed,
@@ -178,15 +190,16 @@ def main() -> None:
             **({OCCLUSIONS: occlusions_print(options.occluded)} if options.occluded else {}),
         },
     )
+    if options.protocol == "market1501":
+        line = {"date": time.strftime("%Y-%m-%d"), "model": options.method, "weights_sha256": digest}
+        line |= {"mean_ap": clean.mean_ap, "cmc": clean.cmc.tolist(), "commit": around["commit"]}
+        for asked in queries:
+            log_scoring(line, options.again, asked)
     entry = replace(entry, scores=json.loads(json.dumps(entry.scores)))
     print(write_entry(options.results, entry))
     for name, one in found.items():
         path = options.run / "scores" / f"{options.protocol}-{name}.json"
         keep_scores(path, one, gallery=len(features.gallery.files), source=str(options.data))
-    if options.protocol == "market1501":
-        line = {"date": time.strftime("%Y-%m-%d"), "model": options.method, "weights_sha256": digest}
-        line |= {"mean_ap": clean.mean_ap, "cmc": clean.cmc.tolist(), "commit": around["commit"]}
-        log_scoring(line, options.again)
     for name, one in found.items():
         print(f"{name}: mAP {one.mean_ap:.1%}, Rank-1 {one.cmc[0]:.1%}, {one.answered:,} queries")
 

@@ -6,12 +6,15 @@
 
 Writes benchmarks/results/occluded-NAME.json: mAP and Rank-1 at every share and of the control (same outline, one
 background colour), the loss against the clean queries, and with --against the gain over that model, all with intervals
-over persons from pairs of the same queries. The gallery is embedded once a model.
+over persons from pairs of the same queries. The gallery is embedded once a model. Sets of the official test's queries
+(`--split query`) are scored once for the same weights, and logged, as `market1501.py` does.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -20,12 +23,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from official import HIDDEN, log_scoring, refuse_twice
 
 from resight.commands.embed import embed_sides, open_model
 from resight.data.reid_sets import find_set
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of
 from resight.evaluate.statistics import paired_difference
+from resight.model import DEFAULT_MODEL, find_weights
 from resight.search.choosing import choose_distance
 from resight.train.resources import surroundings
 
@@ -40,6 +45,16 @@ def grades(folder: Path) -> list[str]:
     if CLEAN not in found:
         raise SystemExit(f"{folder} holds no {CLEAN}: make it with `resight occlude`.")
     return sorted(found, key=lambda name: (name != CLEAN, name))
+
+
+def split_of(folder: Path) -> str:
+    """Whose queries were hidden: "query", the official test's, or "validation"."""
+    return str(json.loads((folder / "occlusions.json").read_text(encoding="utf-8"))["split"])
+
+
+def weights_print(model_name: str | None) -> str:
+    """SHA-256 of a model's weights file."""
+    return hashlib.sha256(find_weights(model_name or DEFAULT_MODEL).read_bytes()).hexdigest()
 
 
 def scores_of(
@@ -96,11 +111,21 @@ def main() -> None:
     parser.add_argument("--parts", type=Path, help="folder of part maps by the names of the sets (`resight parts`)")
     parser.add_argument("--name", help="of the result file; the model's name when left out")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--again", metavar="REASON", help="why these weights are scored on the official test once more")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     names = grades(options.folder)
+    official = split_of(options.folder) == "query"
+    judged = [options.model, *([options.against] if options.against else [])]
+    for model in judged if official else ():
+        refuse_twice(weights_print(model), options.again, HIDDEN)
     mine = scores_of(options.folder, names, options.model, options.distance, options.parts)
     other = scores_of(options.folder, names, options.against, None, options.parts) if options.against else {}
+    around = surroundings()
+    for model, found in zip(judged, (mine, other), strict=False) if official else ():
+        line = {"date": datetime.date.today().isoformat(), "model": f"occluded: {model or DEFAULT_MODEL}"}
+        line |= {"weights_sha256": weights_print(model), "commit": around["commit"]}
+        log_scoring({**line, "mean_ap": found[CLEAN].mean_ap, "cmc": found[CLEAN].cmc.tolist()}, options.again, HIDDEN)
     result: dict[str, Any] = {
         "benchmark": json.loads((options.folder / "occlusions.json").read_text(encoding="utf-8")),
         "model": options.model or "default",
@@ -109,7 +134,7 @@ def main() -> None:
             name: {**described(mine[name]), **({} if name == CLEAN else {"lost": compared(mine[CLEAN], mine[name])})}
             for name in names
         },
-        **surroundings(),
+        **around,
     }
     if other:
         gains = {name: compared(other[name], mine[name]) for name in names}

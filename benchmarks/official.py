@@ -22,17 +22,20 @@ RESULTS: Final = Path(__file__).parent / "results"
 LOG: Final = RESULTS / "official_scorings.jsonl"
 COUNTS: Final = {"query": 3368, "gallery": 19732}
 SEED: Final = 0
+PLAIN: Final = "as they are"
+HIDDEN: Final = "hidden"
+"""What the test's queries were when they were scored: the pictures themselves, or with things before them."""
 
 
-def scored_before(weights: str) -> bool:
-    """Whether the log holds weights with this SHA-256."""
-    lines = LOG.read_text().splitlines() if LOG.exists() else []
-    return any(json.loads(line)["weights_sha256"] == weights for line in lines)
+def scored_before(weights: str, queries: str = PLAIN) -> bool:
+    """Whether the log holds weights with this SHA-256, scored on these queries."""
+    lines = [json.loads(line) for line in LOG.read_text().splitlines()] if LOG.exists() else []
+    return any((line["weights_sha256"], line.get("queries", PLAIN)) == (weights, queries) for line in lines)
 
 
-def refuse_twice(weights: str, reason: str | None) -> None:
-    """Stop when these weights were scored before and nobody says why they are scored again."""
-    if scored_before(weights) and not reason:
+def refuse_twice(weights: str, reason: str | None, queries: str = PLAIN) -> None:
+    """Stop when these weights were scored before on these queries and nobody says why they are scored again."""
+    if scored_before(weights, queries) and not reason:
         sys.exit(f"These weights were scored before (see {LOG}). Give a reason with --again to score them again.")
 
 
@@ -72,8 +75,9 @@ def write_result(name: str, result: dict[str, Any]) -> Path:
     return path
 
 
-def log_scoring(result: dict[str, Any], again: str | None) -> None:
-    """Add a line to the log of official scorings."""
+def log_scoring(result: dict[str, Any], again: str | None, queries: str = PLAIN) -> None:
+    """Add a line to the log of official scorings; of hidden queries, with the scores of the unhidden ones."""
     line = {key: result[key] for key in ("date", "model", "weights_sha256", "mean_ap", "commit")}
+    line |= {} if queries == PLAIN else {"queries": queries}
     with LOG.open("a", encoding="utf-8") as log:
         log.write(json.dumps({**line, "rank1": result["cmc"][0], "again": again}) + "\n")

@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import leaderboard_row
+import official
 
 from resight.cli import main
 from resight.commands.train import recipe_value
@@ -65,3 +66,42 @@ def test_a_row_does_not_tell_where_other_runs_lie_on_this_machine(tmp_path: Path
     (tmp_path / "run.json").write_text('{"pasted": {"objects": 40, "people": 7}}')
     assert leaderboard_row.changes("one-pass", tmp_path, NO_MAPS).endswith("--people PENNFUDAN")
     assert "--set 'backbone-weights=\"RUN\"'" in leaderboard_row.changes("one-pass", tmp_path, NO_MAPS)
+
+
+def test_hidden_queries_of_the_official_test_are_logged_beside_the_plain_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(official, "LOG", tmp_path / "log.jsonl")
+    line = {"date": "d", "model": "m", "weights_sha256": "aa", "mean_ap": 0.5, "commit": "c", "cmc": [0.7]}
+    official.log_scoring(line, None)
+    official.refuse_twice("aa", None, official.HIDDEN)
+    with pytest.raises(SystemExit):
+        official.refuse_twice("aa", None)
+    official.log_scoring(line, None, official.HIDDEN)
+    with pytest.raises(SystemExit):
+        official.refuse_twice("aa", None, official.HIDDEN)
+    official.refuse_twice("aa", "a reason", official.HIDDEN)
+
+
+def test_a_row_takes_no_queries_of_another_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "config.toml").write_text("validation-persons = 100")
+    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "occlusions.json").write_text('{"split": "query"}')
+    words = [str(tmp_path), "DATA", "--method", "m", "--recipe", "r", "--occluded", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["leaderboard_row.py", *words])
+    with pytest.raises(SystemExit, match="hides query pictures: not those of validation"):
+        leaderboard_row.main()
+
+
+def test_a_row_is_not_of_a_run_that_started_from_one_that_knew_the_persons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, settings in (("start", ""), ("run", f'backbone-weights = "{tmp_path / "start"}"\n')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+        (tmp_path / name / "model.safetensors").touch()
+        (tmp_path / name / "config.toml").write_text(settings + "validation-persons = " + ("100" if settings else "0"))
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "run"), "DATA", "--method", "m", "--recipe", "r"])
+    with pytest.raises(SystemExit, match="held 0 persons out, not 100"):
+        leaderboard_row.main()

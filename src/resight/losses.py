@@ -23,7 +23,7 @@ PixelLoss = Callable[[Tensor, Tensor], Tensor]
 
 def identity_loss(logits: Float[Tensor, "B K"], classes: Int[Tensor, " B"], *, smoothing: float) -> Float[Tensor, " B"]:
     """Cross-entropy against the person's class, with `smoothing` (0..1) of the target spread over all classes."""
-    return F.cross_entropy(logits, classes, label_smoothing=smoothing, reduction="none")
+    return F.cross_entropy(logits.float(), classes, label_smoothing=smoothing, reduction="none")
 
 
 def pairwise_distance(left: Float[Tensor, "A D"], right: Float[Tensor, "B D"]) -> Float[Tensor, "A B"]:

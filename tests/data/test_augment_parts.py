@@ -113,6 +113,16 @@ def test_another_background_changes_no_pixel_of_the_person() -> None:
     assert not torch.equal(found.images, before.images)
 
 
+def test_another_background_is_another_persons() -> None:
+    """Pictures of a person stand in a row: here two persons, three pictures each, of one grey level a person."""
+    images = torch.cat([torch.full((3, 64, 32, 3), 10), torch.full((3, 64, 32, 3), 200)]).to(torch.uint8)
+    rng = torch.Generator().manual_seed(0)
+    found = augment_covered(images, body_maps(), NOTHING, Covering(swap_background=1.0), None, size=(64, 32), rng=rng)
+    corners = found.images[:, 0, 0, 0]
+    assert (corners[:3] > 0).all()
+    assert (corners[3:] < 0).all()
+
+
 def test_the_same_chance_gives_the_same_batch_and_another_gives_another() -> None:
     how = Covering(paste=0.7, erase_part=0.4, swap_background=0.4)
     once, again, other = (covered(Augmentation(), how, seed=seed) for seed in (1, 1, 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,8 +93,26 @@ def test_one_seed_and_unlike_recipes_decide_nothing() -> None:
     (found,) = [one for one in contrasts([*base, *other]) if one.found is not None]
     assert found.verdict == "undecided"
     assert "recipes differ" in found.note
+    noted = [replace(one, note="pasted blindly") for one in other]
+    assert {one.verdict for one in contrasts([*base, *noted]) if one.found is not None} == {"undecided"}
     said = [entry("spreid", seed, 0.9, recipe="bb", differs="its own learning rate") for seed in (1, 2, 3)]
     assert [one.verdict for one in contrasts([*base, *said]) if one.found is not None] == ["better"]
+
+
+def test_two_readings_of_the_same_trainings_are_compared_seed_by_seed() -> None:
+    levels, rng = [(1, 0.3), (2, 0.5), (3, 0.7)], np.random.default_rng(5)
+
+    def rows(method: str, more: float, weights: str) -> list[Entry]:
+        made = [entry(method, seed, level, more={"weights_sha256": f"{weights}{seed}"}) for seed, level in levels]
+        return [replace(one, scores={"clean": better(one.scores["clean"], more)}) for one in made]
+
+    def better(scores: dict[str, Any], more: float) -> dict[str, Any]:
+        return {**scores, "ap_sums": [one + 4 * more + rng.normal(0, 0.001) for one in scores["ap_sums"]]}
+
+    whole = rows("one-pass-global", 0.0, "a")
+    for weights, verdict in (("a", "better"), ("b", "undecided")):
+        told = contrasts([*whole, *rows("one-pass", 0.02, weights)])
+        assert [one.verdict for one in told if one.found is not None] == [verdict]
 
 
 def test_queries_hidden_behind_different_things_are_not_compared() -> None:
@@ -114,8 +133,12 @@ def test_what_rows_say_of_themselves_is_told_where_the_other_does_not_say_it() -
     rows = [*(entry("visible-parts", seed, 0.6) for seed in (1, 2)), *(entry("baseline", seed, 0.5) for seed in (1, 2))]
     rows[2] = replace(rows[2], differs="pasted blindly")
     told = [one for one in contrasts(rows) if (one.first[0], one.second[0]) == PAIR and one.condition == "clean"]
-    assert [one.differs for one in told] == ["baseline: pasted blindly"]
-    both = [replace(one, differs="shorter") for one in rows]
+    assert [one.differs for one in told] == ["baseline 1: pasted blindly"]
+    rows[2] = replace(rows[2], differs="", note="pasted blindly")
+    rows.append(entry("baseline", 3, 0.5))
+    told = [one for one in contrasts(rows) if (one.first[0], one.second[0]) == PAIR and one.condition == "clean"]
+    assert [one.differs for one in told] == ["baseline 1: pasted blindly"]
+    both = [replace(one, differs="shorter", note="") for one in rows]
     told = [one for one in contrasts(both) if (one.first[0], one.second[0]) == PAIR and one.condition == "clean"]
     assert [one.differs for one in told] == [""]
 

@@ -119,6 +119,17 @@ def test_one_query_for_each_person_and_camera_is_not_changed_by_pooling() -> Non
     assert score_features(distinct, protocol="multi-query").mean_ap == pytest.approx(score_features(distinct).mean_ap)
 
 
+def test_pooling_single_pictures_changes_no_euclidean_score_either() -> None:
+    rng = np.random.default_rng(0)
+    truth = 40 * rng.standard_normal((20, 8))
+    gallery = side(truth + rng.standard_normal((20, 8)), np.arange(20), np.ones(20))
+    features = Features(side(truth, np.arange(20), np.zeros(20)), gallery, "euclidean")
+    assert score_features(features).mean_ap == score_features(features, protocol="multi-query").mean_ap == 1.0
+    parts = rng.standard_normal((20, 6, 4)) * 9
+    query = side(truth, np.arange(20), np.zeros(20), parts=parts, visible=np.ones((20, 6)))
+    assert np.allclose(pool_queries(Features(query, query, "euclidean")).query.parts, parts)
+
+
 def test_pooling_needs_features() -> None:
     one = side(np.ones((1, 1)), np.array([1]), np.array([1]))
     with pytest.raises(BadFeatures, match="pass features"):

@@ -244,3 +244,11 @@ def test_junk_inside_the_gallery_costs_nothing_and_changes_nothing() -> None:
 def test_an_unknown_protocol_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match="Did you mean `market`"):
         rules_of("markt")
+
+
+def test_ids_of_two_kinds_are_refused_with_distances_as_with_features() -> None:
+    features = np.eye(2)
+    query, gallery = side(features, np.arange(2)), side(features, np.array(["0", "1"]))
+    for scored in (lambda: score_features(Features(query, gallery)), lambda: score_distances(features, query, gallery)):
+        with pytest.raises(BadFeatures, match="query_persons are numbers, gallery_persons are text"):
+            scored()

@@ -10,7 +10,9 @@ from scipy.stats import permutation_test, ttest_1samp
 
 from resight.errors import BadFeatures
 from resight.evaluate.statistics import (
+    bootstrap_of_sums,
     bootstrap_over_persons,
+    over_seeds_and_persons,
     paired_difference,
     person_sums,
     seed_spread,
@@ -127,3 +129,11 @@ def test_the_spread_over_seeds_is_apart_and_needs_two_seeds() -> None:
     assert np.isnan(seed_spread([0.7]).deviation)
     with pytest.raises(BadFeatures, match="at least one seed"):
         seed_spread([])
+
+
+def test_fewer_than_two_persons_or_pictures_have_no_interval() -> None:
+    found = over_seeds_and_persons([np.array([[2.0], [2.2]])], np.array([4.0]), rng=rng())
+    assert found.mean == pytest.approx(0.525)
+    assert np.isnan([found.low, found.high, found.persons_low, found.persons_high]).all()
+    for rows in (np.zeros((0, 2)), np.ones((1, 2))):
+        assert np.isnan(bootstrap_of_sums(rows, lambda sums: sums[:, :1] + 1, rng=rng())).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +89,11 @@ def test_labels_stay_bytes_until_the_device(photos: PhotoSet) -> None:
     """As float32, labels and edges of one 512 × 512 picture took 5.2 MB in every reader's queue."""
     _, labels = batches(photos, RECIPE, range(1, 2))[0]
     assert labels.dtype == torch.uint8
+
+
+def test_all_of_a_batch_lies_on_the_device(photos: PhotoSet) -> None:
+    made = photos.batches(RECIPE, range(1, 2), process=0, processes=1, device=torch.device("meta"))
+    images, truth = next(iter(made))
+    told = [value for value in (getattr(truth, one.name) for one in fields(truth)) if isinstance(value, torch.Tensor)]
+    assert len(told) > 3
+    assert {one.device.type for one in (images, *told)} == {"meta"}

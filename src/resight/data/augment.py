@@ -118,7 +118,10 @@ def coarsened(images: Float[Tensor, "B C h w"], how: Augmentation, draw: Draw) -
 
 
 def erased(how: Augmentation, draw: Draw, size: tuple[int, int], device: torch.device) -> Bool[Tensor, "B h w"]:
-    """One rectangle in some pictures, to be filled with the mean grey; aspect (height to width) 0.3 to 3.3."""
+    """One rectangle in some pictures, to be filled with the mean grey.
+
+    Its aspect is the picture's own times 0.3 to 3.3, not 0.3 to 3.3 as in the paper: people stand upright.
+    """
     high, wide = size
     area = draw(*how.erase_area)
     aspect = draw(-1.2, 1.2).exp() * high / wide

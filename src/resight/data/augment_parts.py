@@ -177,11 +177,15 @@ def _mirrored_views(maps: Tensor, theta: Tensor) -> Tensor:
 
 
 def _swap_background(images: Tensor, maps: Tensor, chosen: Tensor) -> Tensor:
-    """Where both this picture and the one before show background, the other's pixels."""
+    """Where both this picture and the one half a batch before show background, the other's pixels.
+
+    Pictures of a person stand in a row in a batch, so the other one is of another person.
+    """
+    other = len(images) // 2
     size = images.shape[2], images.shape[3]
     behind = F.interpolate(maps[:, :1], size, mode="bilinear", align_corners=False)
-    share = ((behind > 0.5) & (behind.roll(1, 0) > 0.5) & chosen[:, None, None, None]).to(images.dtype)
-    return images * (1 - share) + images.roll(1, 0) * share
+    share = ((behind > 0.5) & (behind.roll(other, 0) > 0.5) & chosen[:, None, None, None]).to(images.dtype)
+    return images * (1 - share) + images.roll(other, 0) * share
 
 
 def _one_part(maps: Tensor, draw: Draw, chance: float, size: tuple[int, int]) -> Tensor:

@@ -17,8 +17,8 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from resight.embedders.masks import six_parts
-from resight.embedders.part_features import PART_NAMES, PartFeatures, seen_share
-from resight.embedders.visible_parts import SeenByPlace, identity_and_parts
+from resight.embedders.part_features import PartFeatures, seen_share
+from resight.embedders.visible_parts import identity_and_parts
 from resight.errors import BadRecipe
 from resight.losses_parts import soft_cross_entropy, visibility_loss
 from resight.nn.backbones import EfficientNetLite
@@ -34,11 +34,7 @@ TAPS: Final = (0, 2, 4, 10)
 
 
 class OnePass(nn.Module):
-    """images B 3 H W -> matching B 2C, parts B 6 `width`, visible B 6, and a Parsing of 20 classes at half the size.
-
-    `parts_neck`: parts are pooled as the whole is, have a batch norm and an identity loss of their own, and places tell
-    what of them is seen, as in `visible_parts`. Weights shipped before have none of it.
-    """
+    """images B 3 H W -> matching B 2C, parts B 6 `width`, visible B 6, and a Parsing of 20 classes at half the size."""
 
     needs_maps = False
     learns_from_maps = True
@@ -52,7 +48,6 @@ class OnePass(nn.Module):
         pooling: Literal["gem", "average"] = "gem",
         last_stride: int = 1,
         width: int = 256,
-        parts_neck: bool = False,
     ) -> None:
         super().__init__()
         if backbone != "efficientnet-lite0":
@@ -63,10 +58,7 @@ class OnePass(nn.Module):
         self.pool = GeM() if pooling == "gem" else AveragePool()
         self.parts = PartFeatures(channels, width=width)
         self.neck, self.foreground_neck = batch_norm_neck(channels), batch_norm_neck(channels)
-        joined = width * len(PART_NAMES)
-        self.seen = SeenByPlace(channels) if parts_neck else None
-        self.parts_neck = batch_norm_neck(joined) if parts_neck else None
-        self.classifier = identity_classifiers((channels, channels, *([joined] if parts_neck else [])), classes)
+        self.classifier = identity_classifiers((channels, channels), classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
         size = [-(-side // STRIDE) * STRIDE for side in images.shape[2:]]
@@ -75,25 +67,18 @@ class OnePass(nn.Module):
         *fine, last = self.backbone.taps(images, TAPS)
         parsing: Parsing = self.parser(tuple(fine))
         whole = self.pool(last)
-        groups = six_parts(probabilities(parsing.logits)).detach()
-        if self.seen is None or self.parts_neck is None:
-            found, vectors = self.parts(last, groups), []
-            parts = found.parts
-        else:
-            found = self.parts(last, groups, self.seen(last.detach()), self.pool)
-            vectors = [self.parts_neck(found.parts.flatten(1))]
-            parts = vectors[0].unflatten(1, (len(PART_NAMES), -1))
-        vectors = [self.neck(whole), self.foreground_neck(found.foreground), *vectors]
+        parts = self.parts(last, six_parts(probabilities(parsing.logits)).detach())
+        vectors = self.neck(whole), self.foreground_neck(parts.foreground)
         logits: list[Tensor] = []
         if self.classifier is not None and self.training:
             logits = [head(vector) for head, vector in zip(self.classifier, vectors, strict=True)]
         return Embeddings(
-            matching=torch.cat(vectors[:2], 1),
+            matching=torch.cat(vectors, 1),
             before_neck=whole,
             logits=logits[0] if logits else None,
             more_logits=tuple(logits[1:]),
-            parts=parts,
-            visible=found.visible,
+            parts=parts.parts,
+            visible=parts.visible,
             parsing=parsing,
         )
 

@@ -108,6 +108,8 @@ class Entry:
     """What its training command says beyond recipe, seed, data and folder: `--set training-persons=375 …`."""
     differs: str = ""
     """In what the recipe differs, where its hash does."""
+    note: str = ""
+    """What else sets the run apart, such as what its pasting knew; it explains no other hash."""
     parameters: int | None = None
     multiply_adds: int | None = None
     pictures_per_second: float | None = None
@@ -210,11 +212,16 @@ def contrasts(entries: Sequence[Entry]) -> list[Contrast]:
 
 
 def _said_apart(first: Sequence[Entry], second: Sequence[Entry]) -> str:
-    """What one row says of itself and the other does not."""
-    mine, theirs = ({entry.differs for entry in some if entry.differs} for some in (first, second))
-    said = [f"{first[0].method}: {one}" for one in mine - theirs]
-    said += [f"{second[0].method}: {one}" for one in theirs - mine]
-    return "; ".join(sorted(said))
+    """What some of the runs say of themselves and others do not, with the seeds where not all of a row say it."""
+    both = (*first, *second)
+    said = []
+    for words in sorted({one for entry in both for one in (entry.differs, entry.note) if one}):
+        for row in (first, second):
+            some = [entry for entry in row if words in (entry.differs, entry.note)]
+            if some and not all(words in (entry.differs, entry.note) for entry in both):
+                seeds = "" if len(some) == len(row) else f" {' '.join(str(entry.seed) for entry in some)}"
+                said.append(f"{some[0].method}{seeds}: {words}")
+    return "; ".join(said)
 
 
 def _contrast(first: Sequence[Entry], second: Sequence[Entry], condition: str) -> tuple[OverSeeds | None, str]:
@@ -227,9 +234,12 @@ def _contrast(first: Sequence[Entry], second: Sequence[Entry], condition: str) -
     hidden_by = {entry.more.get(OCCLUSIONS) for entry in (*first, *second)} - {None}
     if condition.startswith("occluded") and len(hidden_by) > 1:
         return None, "the rows' queries were hidden behind different things"
-    value = over_seeds_and_persons([before, after], counts, rng=np.random.default_rng(0))
+    trained = [[entry.more.get("weights_sha256") for entry in row] for row in (first, second)]
+    twice = trained[0] == trained[1] and None not in trained[0]  # the same runs, read in two ways: seed by seed
+    runs = [after - before] if twice else [before, after]
+    value = over_seeds_and_persons(runs, counts, rng=np.random.default_rng(0))
     hashes = {entry.recipe_hash for entry in (*first, *second)}
-    said = "; ".join(sorted({entry.differs for entry in (*first, *second) if entry.differs}))
+    said = any(entry.differs for entry in (*first, *second))
     return value, "" if len(hashes) == 1 or said else "the recipes differ and no row says in what"
 
 

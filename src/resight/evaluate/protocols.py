@@ -164,7 +164,7 @@ def draw_single_shots(
 
 
 def pool_queries(features: Features, more: Side | None = None) -> Features:
-    """One query for each person and camera: the mean of its pictures' features at length 1.
+    """One query for each person and camera: the mean of its pictures' features, at length 1 where angles count.
 
     `more` holds further pictures of the queries' persons (Market-1501's `gt_bbox`), pooled with the query of their
     person and camera; those of other persons or cameras are left out. Parts are averaged as far as they are visible;
@@ -188,8 +188,15 @@ def pool_queries(features: Features, more: Side | None = None) -> Features:
         return (total / count.reshape(-1, *[1] * (rows.ndim - 1))).astype(np.float32)
 
     first = query.take(firsts)
-    means = replace(first, features=mean(normalised(side) for side in sides), parts=None, visible=None)
-    seen = [(unit_parts(side), side.visible) for side in sides if side.parts is not None and side.visible is not None]
+    angles = features.metric == "cosine"
+    rows = mean(normalised(side) if angles else side.features for side in sides)
+    means = replace(first, features=rows, parts=None, visible=None)
+    known = [(side, side.parts, side.visible) for side in sides]
+    seen = [
+        (unit_parts(side) if angles else parts, shown)
+        for side, parts, shown in known
+        if parts is not None and shown is not None
+    ]
     if len(seen) < len(sides):
         gallery = replace(features.gallery, parts=None, visible=None)
         return Features(means, gallery, features.metric)

@@ -32,7 +32,7 @@ from resight.evaluate.protocols import (
     rules_of,
 )
 from resight.search.distances import distance_blocks
-from resight.search.features import Features, check_features
+from resight.search.features import Features, check_features, check_ids
 
 RANKS: Final = 50
 """Length of the CMC curve, rank 1 first."""
@@ -114,6 +114,7 @@ def score_distances(
     shape = len(query.persons), len(gallery.persons)
     if distances.shape != shape:
         raise BadFeatures(f"distances have the shape {distances.shape}, but there are {shape[0]} queries × {shape[1]}.")
+    check_ids(query, gallery)
     rules = rules_of(protocol)
     if rules.pooled:
         raise BadFeatures(f"`{protocol}` pools the features of several pictures: pass features, not distances.")

@@ -134,9 +134,9 @@ def bootstrap_of_sums(
 
     `score` turns R drawn sums of D counts into K scores each. NaN with fewer than two units.
     """
-    found = [score(weights @ rows) for weights in _draws(max(len(rows), 1), rng, resamples if len(rows) > 1 else 1)]
     if len(rows) < 2:
-        return np.full((found[0].shape[1], 2), np.nan)
+        return np.full((score(rows.sum(axis=0)[None]).shape[1], 2), np.nan)
+    found = [score(weights @ rows) for weights in _draws(len(rows), rng, resamples)]
     return np.asarray(np.quantile(np.concatenate(found), TAILS, axis=0).T)
 
 
@@ -213,7 +213,7 @@ def over_seeds_and_persons(
     total = counts.sum()
     gains = runs[-1].mean(axis=0) - (runs[0].mean(axis=0) if len(runs) == 2 else 0)
     drawn = np.concatenate([w @ gains / (w @ counts) for w in _draws(len(counts), rng, RESAMPLES)])
-    low, high = np.quantile(drawn, TAILS)
+    low, high = np.quantile(drawn, TAILS) if len(counts) > 1 else (np.nan, np.nan)
     mean = float(gains.sum() / total)
     sizes = np.array([len(one) for one in runs])
     if sizes.min() < 2 or len(counts) < 2:

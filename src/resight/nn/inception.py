@@ -4,14 +4,12 @@ Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Visi
 was released: 21.8 M parameters up to the last pooling; names are those of torchvision's network, the auxiliary
 classifier left out. No weights come with resight: pass a file of torchvision's as `backbone-weights`, or `none`.
 Differs: the stem's poolings round up, as SPReID's code does, so that 512 × 170 becomes 14 × 4 (Kalayeh et al., CVPR
-2018); the last stride is 1 when asked for, padded, as in their parser. Grey levels go in as -1..1, from the package's
-common normalisation. The smallest picture is 75 × 75.
+2018); the last stride is 1 when asked for, padded, as in their parser. Grey levels go in as -1..1, as its weights were
+trained and as the package's normalisation gives them. The smallest picture is 75 × 75.
 Proof: tests/nn/test_inception.py.
 """
 
 from __future__ import annotations
-
-from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +17,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from resight.nn.freezable import FreezableBackbone
-
-MEAN: Final = (0.485, 0.456, 0.406)
-SPREAD: Final = (0.229, 0.224, 0.225)
 
 
 class ConvNorm(nn.Module):
@@ -181,9 +176,7 @@ class InceptionV3(FreezableBackbone):
 
     def stages(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Maps at strides 4, 8 and 16, and the last map."""
-        mean, spread = (images.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, SPREAD))
-        x = (images * spread + mean) * 2 - 1
-        x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
+        x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(images)))
         first = F.max_pool2d(x, 3, 2, ceil_mode=True)
         x = F.max_pool2d(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(first)), 3, 2, ceil_mode=True)
         second = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(x)))

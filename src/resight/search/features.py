@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from jaxtyping import Shaped
@@ -91,12 +91,7 @@ def save_features(path: Path | str, features: Features, *, root: Path | None = N
     if root is not None:
         arrays["root"] = np.array(str(root.absolute()))
     for name, side in zip(SIDES, (features.query, features.gallery), strict=True):
-        arrays |= {
-            f"{name}_features": side.features,
-            f"{name}_persons": side.persons,
-            f"{name}_cameras": side.cameras,
-            f"{name}_files": side.files,
-        }
+        arrays |= {f"{name}_{what}": getattr(side, what) for what in ("features", "persons", "cameras", "files")}
         if side.parts is not None and side.visible is not None:
             arrays |= {f"{name}_parts": side.parts, f"{name}_visible": side.visible}
     if features.has_parts:
@@ -158,20 +153,22 @@ def check_features(features: Features) -> None:
     """Raise BadFeatures unless both sides have rows, one width, equal lengths, like ids and finite values."""
     for name, one in zip(SIDES, (features.query, features.gallery), strict=True):
         _check_values(one.features, f"{name}_features", one.files)
+        rows = len(one.features)
         for what, count in (("persons", len(one.persons)), ("cameras", len(one.cameras)), ("files", len(one.files))):
-            if count != len(one.features):
-                raise BadFeatures(
-                    f"{name}_features has {len(one.features)} rows but {name}_{what} has {count}; "
-                    "write one entry for each picture."
-                )
-    widths = features.query.features.shape[1], features.gallery.features.shape[1]
-    if widths[0] != widths[1]:
-        raise BadFeatures(
-            f"query_features are {widths[0]} wide and gallery_features {widths[1]}; embed both with one model."
-        )
+            if count != rows:
+                said = f"{name}_features has {rows} rows but {name}_{what} has {count}"
+                raise BadFeatures(f"{said}; write one entry for each picture.")
+    wide, other = features.query.features.shape[1], features.gallery.features.shape[1]
+    if wide != other:
+        raise BadFeatures(f"query_features are {wide} wide and gallery_features {other}; embed both with one model.")
     _check_parts(features)
+    check_ids(features.query, features.gallery)
+
+
+def check_ids(query: Any, gallery: Any) -> None:
+    """Raise BadFeatures where one side writes its persons or cameras as text and the other as numbers."""
     for what in ("persons", "cameras"):
-        kinds = {name: getattr(getattr(features, name), what).dtype.kind == "U" for name in SIDES}
+        kinds = {name: getattr(one, what).dtype.kind == "U" for name, one in zip(SIDES, (query, gallery), strict=True)}
         if kinds["query"] != kinds["gallery"]:
             seen = ", ".join(f"{name}_{what} are {'text' if text else 'numbers'}" for name, text in kinds.items())
             raise BadFeatures(f"{seen}: no query could match; write both the same way.")

@@ -6,28 +6,22 @@ Proof: tests/train/test_embedder.py kills a run and compares.
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from resight.embedders.one_pass import OnePass
-from resight.errors import BadRecipe, BadWeights, UnknownName
-from resight.model import ModelSettings, build_embedder, find_weights, save_model, shipped_names
-from resight.nn.backbones import FreezableBackbone, imagenet_weights
+from resight.errors import BadRecipe
+from resight.model import ModelSettings, save_model
 from resight.nn.embeddings import Embeddings
-from resight.parsers.lite import TELLS
-from resight.parsing import load_parser
 from resight.train.loop import classes_named, cosine_with_warmup
 from resight.train.objectives import losses_of
 from resight.train.pictures import TrainingSet, Truth, training_batches
 from resight.train.recipe import EmbedderRecipe, Stage, recipe_hash
 from resight.train.run import FolderRun, Watcher
+from resight.train.starting import backbones, new_network, ships
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,74 +56,6 @@ def _optimizer(network: nn.Module, recipe: EmbedderRecipe) -> torch.optim.Optimi
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
 
 
-def _new_network(recipe: EmbedderRecipe, classes: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        network = build_embedder(
-            recipe.embedder,
-            classes=classes,
-            backbone=recipe.backbone,
-            pooling=recipe.pooling,
-            last_stride=recipe.last_stride,
-            options=recipe.options,
-        )
-    for backbone in _backbones(network):
-        if recipe.backbone_weights == "imagenet":
-            backbone.load_state_dict(imagenet_weights(recipe.backbone))
-        elif recipe.backbone_weights != "none":
-            load_backbone(backbone, recipe.backbone_weights)
-    if recipe.parser_weights != "none":
-        _start_parser(network, recipe)
-    return network
-
-
-def _backbones(network: nn.Module) -> list[FreezableBackbone]:
-    """The backbone, and that of a second stream where there is one: both start and freeze alike."""
-    found = [child for child in network.children() if isinstance(child, FreezableBackbone)]
-    if not found:
-        raise TypeError(f"{type(network).__name__} has no backbone that can be frozen")
-    return found
-
-
-def _start_parser(network: nn.Module, recipe: EmbedderRecipe) -> None:
-    """Give the decoder of an embedder that also parses the weights of a trained `parser-lite`."""
-    if not isinstance(network, OnePass):
-        raise BadRecipe(f"`parser-weights` starts the parser of one-pass; `{recipe.embedder}` has none.")
-    found = load_parser(recipe.parser_weights)
-    if (found.settings.parser, found.settings.labels) != ("lite", "lip20"):
-        seen = f"a {found.settings.parser} of {found.settings.labels}"
-        raise BadWeights(f"{recipe.parser_weights} is {seen}; one-pass starts from a `lite` parser of `lip20`.")
-    learned = found.network.get_submodule("head").state_dict()
-    network.parser.load_state_dict({name: v for name, v in learned.items() if name.split(".")[0] not in TELLS})
-
-
-def load_backbone(backbone: nn.Module, name: str | Path) -> None:
-    """Load a backbone from a file of a whole embedder, of a bare backbone, or of torchvision's network.
-
-    A shipped model's name or a run folder stands for its weights file.
-    """
-    try:
-        path = find_weights(name)
-    except UnknownName as error:
-        raise BadWeights(
-            f"There is no weights file {name}. Pass `imagenet`, `none`, a shipped model's name, or a file that exists."
-        ) from error
-    try:
-        state = (
-            safetensors.torch.load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-        inside = {
-            name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")
-        }
-        heads = ("fc.", "classifier.", "AuxLogits.")
-        bare = {name: value for name, value in state.items() if not name.startswith(heads)}
-        backbone.load_state_dict({name: value.float() for name, value in (inside or bare).items()})
-    except (RuntimeError, safetensors.SafetensorError, pickle.UnpicklingError, AttributeError) as error:
-        raise BadWeights(f"{path} does not hold weights of this backbone: {error}") from error
-
-
 class Run(FolderRun):
     """One training run of an embedder. `train()` does everything; it may be killed and called again."""
 
@@ -139,7 +65,7 @@ class Run(FolderRun):
         self.plan = Plan(recipe, max(1, len(data.classes) // (recipe.persons * recipe.pictures)))
         super().__init__(
             folder,
-            network=_new_network(recipe, classes),
+            network=new_network(recipe, classes),
             optimizer=partial(_optimizer, recipe=recipe),
             precision=recipe.precision,
             average=recipe.average,
@@ -197,7 +123,7 @@ class Run(FolderRun):
         return path
 
     def _stage(self, stage: Stage, steps: range) -> None:
-        for backbone in _backbones(self.network):
+        for backbone in backbones(self.network):
             backbone.freeze(stage.frozen_blocks)
         batches = training_batches(
             self.data,
@@ -231,7 +157,7 @@ class Run(FolderRun):
         Also where held-out persons would be scored by weights that know them.
         """
         name, covering = self.recipe.embedder, self.recipe.covering
-        if self.recipe.validation_persons and self.recipe.backbone_weights in shipped_names():
+        if self.recipe.validation_persons and ships(self.recipe.backbone_weights):
             raise BadRecipe(
                 f"The shipped `{self.recipe.backbone_weights}` learned from all training persons, so the "
                 f"{self.recipe.validation_persons} held-out ones would not be new to it. Start from `imagenet` or from "

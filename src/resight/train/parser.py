@@ -24,12 +24,12 @@ from resight.nn.backbones import imagenet_weights
 from resight.nn.parsing import Parsing
 from resight.parsers.lite import TELLS
 from resight.parsing import PARSERS, ParserSettings, build_parser, load_parser, save_parser
-from resight.train.embedder import load_backbone
 from resight.train.loop import cosine_with_warmup, poly
 from resight.train.parser_recipe import ParserRecipe
 from resight.train.parsing_pictures import ParsingSet
 from resight.train.photo_batches import PhotoSet
 from resight.train.run import FolderRun, Watcher
+from resight.train.starting import load_backbone
 from resight.types import IGNORE
 
 

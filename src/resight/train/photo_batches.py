@@ -83,7 +83,7 @@ class PhotoSet:
                     pixels, labels = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
                     images = normalise(pixels.to(device)).contiguous(memory_format=torch.channels_last)
                     labels = labels.to(device)
-                    unknown = torch.full((count, 4), torch.nan)
+                    unknown = torch.full((count, 4), torch.nan, device=device)
                     others = torch.full_like(labels, IGNORE)
                     yield images, ParsingBatch(images, labels, others, unknown[:, :2], *unknown.T[2:])
             finally:

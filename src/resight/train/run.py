@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 import pickle
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +25,7 @@ from torch import Tensor, nn
 
 from resight.data.files import write_beside
 from resight.errors import BadRecipe, BadWeights, TrainingStopped
-from resight.train.loop import Objective, Step, WeightAverage, classes_named, training_steps
+from resight.train.loop import Objective, Step, WeightAverage, classes_named, seed_of, training_steps
 from resight.train.resources import peak_device_mib, peak_host_mib, shared_mib, surroundings
 
 SAVE_EVERY_S: Final = 120.0
@@ -48,16 +51,19 @@ class FolderRun:
         steps: int,
         watch: Watcher,
     ) -> None:
-        self.folder, self.seed, self.data_print, self.steps, self.watch = folder, seed, data, steps, watch
+        self.folder, self.seed, self.steps, self.watch = folder, seed, steps, watch
         folder.mkdir(parents=True, exist_ok=True)
         mixed = {"fp32": "no"}.get(precision, precision)
         self.accelerator = Accelerator(mixed_precision=mixed, cpu=not torch.cuda.is_available())
+        processes = self.accelerator.num_processes  # chance depends on it
+        self.data_print = data if processes == 1 else f"{data} on {processes} processes"
         network = network.to(self.accelerator.device)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizer(self.network)
         self.average = WeightAverage(self.network, decay=average) if average else None
         self.step, self.saved_step, self.seconds, self.saved_at = 0, 0, 0.0, time.monotonic()
         self.started = time.monotonic()
+        self.interrupted = False
         self.memory: list[tuple[int, float]] = []  # step, MiB of host memory without mapped files
         self.surroundings = surroundings()  # of the start: the source may change while a long run goes on
 
@@ -80,7 +86,8 @@ class FolderRun:
     ) -> None:
         """Step on every batch, from the step that is next; `save_every` steps the state is written.
 
-        Raises TrainingStopped when a loss is not finite: `last/` keeps the newest good state.
+        Raises TrainingStopped when a loss is not finite: `last/` keeps the newest good state. Ctrl-C ends the step that
+        is under way and saves, so that the state is of one step; a second one ends at once.
         """
         if self.step == 0:  # so that there is a good state whatever happens first
             self.save()
@@ -89,17 +96,40 @@ class FolderRun:
         wrapped, optimizer = self.accelerator.prepare(self.network, self.optimizer)
         log = (self.folder / "log.jsonl").open("a") if self.leads else None
         first, backward = self.step + 1, self.accelerator.backward
+
+        def forward(*inputs: Tensor) -> Any:
+            """What drops out depends on seed and step too."""
+            torch.manual_seed(seed_of(self.seed, 4, self.step + 1, self.accelerator.process_index))
+            return wrapped(*inputs)
+
         try:
-            for step in training_steps(
-                wrapped, optimizer, batches, objective, rate=rate, first=first, backward=backward, accuracy=accuracy
-            ):
-                self._after(step, log, save_every)
-        except KeyboardInterrupt:
-            self.save()
-            raise
+            with self._interrupts_noted():
+                for step in training_steps(
+                    forward, optimizer, batches, objective, rate=rate, first=first, backward=backward, accuracy=accuracy
+                ):
+                    self._after(step, log, save_every)
         finally:
             if log:
                 log.close()
+
+    @contextmanager
+    def _interrupts_noted(self) -> Iterator[None]:
+        """Note the first Ctrl-C; what ignores it, or handles it elsewhere than in the main thread, stays as it is."""
+        before = signal.getsignal(signal.SIGINT)
+        if not callable(before) or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def note(number: int, frame: Any) -> None:
+            if self.interrupted:
+                before(number, frame)
+            self.interrupted = True
+
+        signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _after(self, step: Step, log: Any, save_every: int) -> None:
         if not all(np.isfinite(value) for value in step.losses.values()):
@@ -119,6 +149,9 @@ class FolderRun:
         if not self.memory or step.number % max(1, self.steps // SAMPLES) == 0:
             self.memory.append((step.number, round(shared_mib(), 1)))
         self.tell("step", step=step, seconds=self.seconds, done=step.number / self.steps, host_mib=self.memory[-1][1])
+        if self.interrupted:
+            self.save()
+            raise KeyboardInterrupt
 
     def tell(self, event: str, **facts: Any) -> None:
         """Call the watcher on the first process; the others wait where it may take long."""
@@ -137,6 +170,7 @@ class FolderRun:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.values if self.average else None,
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
             "data": self.data_print,
         }
         with write_beside(self.folder / "last" / "state.pt") as partial:
@@ -150,7 +184,10 @@ class FolderRun:
             try:
                 state = torch.load(path, map_location="cpu", weights_only=True)
                 if state["data"] != self.data_print:
-                    raise BadRecipe(f"{self.folder} was trained on other pictures. Choose a new folder for `--out`.")
+                    raise BadRecipe(
+                        f"{self.folder} was trained on other pictures, persons or things to paste, or on another "
+                        "number of processes. Choose a new folder for `--out`."
+                    )
                 self.network.load_state_dict(state["network"])
                 self.optimizer.load_state_dict(state["optimizer"])
             except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
@@ -163,10 +200,12 @@ class FolderRun:
                 self.average.values = {
                     name: value.to(self.accelerator.device) for name, value in state["average"].items()
                 }
+            if self.accelerator.scaler and state.get("scaler"):
+                self.accelerator.scaler.load_state_dict(state["scaler"])
             self.step = self.saved_step = state["step"]
             self.seconds = state["seconds"]
         if self.leads and log.exists():
-            lines = [line for line in log.read_text().splitlines() if json.loads(line)["number"] <= self.step]
+            lines = [line for line in log.read_text().splitlines() if _number(line) <= self.step]
             with write_beside(log) as partial:
                 partial.write_text("".join(line + "\n" for line in lines))
         self.started = time.monotonic() - self.seconds
@@ -186,3 +225,11 @@ class FolderRun:
         }
         with write_beside(self.folder / "run.json") as partial:
             partial.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _number(line: str) -> float:
+    """Of the step that a line of the log tells; one that was cut off belongs to no step."""
+    try:
+        return float(json.loads(line)["number"])
+    except json.JSONDecodeError:
+        return float("inf")
