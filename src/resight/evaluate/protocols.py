@@ -191,11 +191,10 @@ def pool_queries(features: Features, more: Side | None = None) -> Features:
     angles = features.metric == "cosine"
     rows = mean(normalised(side) if angles else side.features for side in sides)
     means = replace(first, features=rows, parts=None, visible=None)
-    known = [(side, side.parts, side.visible) for side in sides]
     seen = [
-        (unit_parts(side) if angles else parts, shown)
-        for side, parts, shown in known
-        if parts is not None and shown is not None
+        (unit_parts(side) if angles else side.parts, side.visible)
+        for side in sides
+        if side.parts is not None and side.visible is not None
     ]
     if len(seen) < len(sides):
         gallery = replace(features.gallery, parts=None, visible=None)

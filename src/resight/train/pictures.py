@@ -91,14 +91,14 @@ def load_training_set(
     number = {person: row for row, person in enumerate(sorted({crop.person for crop in crops}, key=str))}
     classes = np.array([number[crop.person] for crop in crops], dtype=np.int64)
     pictures = decoded_pictures(paths, height=height, width=width, told=told)
-    pasted = [] if cutouts is None else [digest(cutouts.layers), cutouts.person.tolist()]
-    seen = fingerprint(paths, digest(torch.from_numpy(classes)), *([parser] if parser else []), *pasted)
+    pasted = [] if cutouts is None else [digest(cutouts.layers.numpy()), cutouts.person.tolist()]
+    seen = fingerprint(paths, digest(classes), *([parser] if parser else []), *pasted)
     return TrainingSet(pictures, classes, seen, maps, parser, cutouts)
 
 
-def digest(values: Tensor) -> str:
-    """Twelve hex digits of an array's bytes."""
-    return hashlib.sha256(values.contiguous().numpy().tobytes()).hexdigest()[:12]
+def digest(values: NDArray[np.generic]) -> str:
+    """Twelve hex digits of an array's values."""
+    return hashlib.sha256(values.tobytes()).hexdigest()[:12]
 
 
 def training_batches(
