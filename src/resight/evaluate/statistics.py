@@ -200,7 +200,7 @@ def seed_spread(scores: Sequence[float]) -> SeedSpread:
 
 
 def over_seeds_and_persons(
-    runs: Sequence[Float[np.ndarray, "S P"]], counts: Float[np.ndarray, " P"], *, rng: np.random.Generator
+    runs: Sequence[Float[np.ndarray, "_ P"]], counts: Float[np.ndarray, " P"], *, rng: np.random.Generator
 ) -> OverSeeds:
     """One score's mean over trainings, or with two arrays the second's less the first's, with both sources of chance.
 
