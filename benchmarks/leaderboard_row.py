@@ -15,7 +15,6 @@ Each condition's scores are kept in RUN/scores/, for `resight compare` query by 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shlex
 import sys
@@ -32,6 +31,7 @@ from official import HIDDEN, PLAIN, log_scoring, official_set, refuse_twice
 
 from resight.commands.embed import embed_set, embed_sides
 from resight.config import load_toml, to_toml
+from resight.data.files import sha256
 from resight.data.reid_sets import find_set
 from resight.evaluate.leaderboard import LIGHT, OCCLUSIONS, Entry, condition_scores, write_entry
 from resight.evaluate.ranking import RankingScores, score_features
@@ -86,7 +86,7 @@ def changes(recipe: str, run: Path, model: Any) -> str:
 
 def occlusions_print(folder: Path) -> str:
     """Eight hex digits that change with the objects, people, seed or queries of an occlusion benchmark."""
-    return hashlib.sha256((folder / "occlusions.json").read_bytes()).hexdigest()[:8]
+    return sha256(folder / "occlusions.json")[:8]
 
 
 def pasted_blindly(model: Any, settings: dict[str, Any]) -> str:
@@ -136,7 +136,7 @@ def main() -> None:
     facts = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
     settings = tomllib.loads((options.run / "config.toml").read_text(encoding="utf-8"))
     settings = {name.replace("-", "_"): value for name, value in settings.items()}
-    digest = hashlib.sha256(find_weights(options.run).read_bytes()).hexdigest()
+    digest = sha256(find_weights(options.run))
     if options.protocol == "validation" and settings.get("validation_persons", 0) < PERSONS:
         sys.exit(f"{options.run} learned from the {PERSONS} validation persons: train with --validation-persons 100.")
     start = Path(str(settings.get("backbone_weights", "none")))

@@ -11,7 +11,6 @@ the reason in the log (a repeated measurement, say).
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from official import COUNTS, SEED, log_scoring, official_set, refuse_twice, scor
 
 from resight.allocator import keep_freed_memory
 from resight.commands.embed import embed_set
+from resight.data.files import sha256
 from resight.evaluate.leaderboard import Entry, write_entry
 from resight.model import find_weights, load_model
 from resight.nn.cost import cost_of
@@ -35,7 +35,7 @@ def row_of(name: str) -> Entry:
     """Row of shipped weights from their result file and `run.json`; nothing is scored."""
     result = json.loads((RESULTS / f"market1501-{name}.json").read_text(encoding="utf-8"))
     weights = find_weights(name)
-    if hashlib.sha256(weights.read_bytes()).hexdigest() != result["weights_sha256"]:
+    if sha256(weights) != result["weights_sha256"]:
         raise SystemExit(f"The result is of other weights than the shipped {name}: score them first.")
     run = json.loads((weights.parent / "run.json").read_text(encoding="utf-8"))
     model = load_model(name)
@@ -86,7 +86,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     weights = find_weights(options.model)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    digest = sha256(weights)
     refuse_twice(digest, options.again)
     reid_set = official_set(options.data)
     model = load_model(options.model)

@@ -13,7 +13,6 @@ results/market1501_diagnosis-MODEL.json; the page with its pictures stays in --o
 from __future__ import annotations
 
 import argparse
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from official import COUNTS, scored_before
 
 from resight.commands.diagnose import Diagnose, diagnose
 from resight.commands.dose import Dose, dose
+from resight.data.files import sha256
 from resight.data.images import read_picture, resize
 from resight.data.reid_sets import find_set
 from resight.diagnose.dose import COURSES, spoilt
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--queries", type=int, default=500, help="queries of the dose curves")
     options = parser.parse_args()
-    weights = hashlib.sha256(find_weights(options.model).read_bytes()).hexdigest()
+    weights = sha256(find_weights(options.model))
     reid_set = find_set(options.data)
     sizes = {split: sum(1 for _ in reid_set.crops(split)) for split in ("query", "gallery")}
     if sizes == COUNTS and not scored_before(weights):

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -26,6 +25,7 @@ import torch
 from official import HIDDEN, log_scoring, refuse_twice
 
 from resight.commands.embed import embed_sides, open_model
+from resight.data.files import sha256
 from resight.data.reid_sets import find_set
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of
@@ -50,11 +50,6 @@ def grades(folder: Path) -> list[str]:
 def split_of(folder: Path) -> str:
     """Whose queries were hidden: "query", the official test's, or "validation"."""
     return str(json.loads((folder / "occlusions.json").read_text(encoding="utf-8"))["split"])
-
-
-def weights_print(model_name: str | None) -> str:
-    """SHA-256 of a model's weights file."""
-    return hashlib.sha256(find_weights(model_name or DEFAULT_MODEL).read_bytes()).hexdigest()
 
 
 def scores_of(
@@ -116,15 +111,16 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     names = grades(options.folder)
     official = split_of(options.folder) == "query"
-    judged = [options.model, *([options.against] if options.against else [])]
-    for model in judged if official else ():
-        refuse_twice(weights_print(model), options.again, HIDDEN)
+    judged = [options.model or DEFAULT_MODEL, *([options.against] if options.against else [])]
+    weights = [sha256(find_weights(model)) for model in judged]
+    for one in weights if official else ():
+        refuse_twice(one, options.again, HIDDEN)
     mine = scores_of(options.folder, names, options.model, options.distance, options.parts)
     other = scores_of(options.folder, names, options.against, None, options.parts) if options.against else {}
     around = surroundings()
-    for model, found in zip(judged, (mine, other), strict=False) if official else ():
-        line = {"date": datetime.date.today().isoformat(), "model": f"occluded: {model or DEFAULT_MODEL}"}
-        line |= {"weights_sha256": weights_print(model), "commit": around["commit"]}
+    for model, one, found in zip(judged, weights, (mine, other), strict=False) if official else ():
+        line = {"date": datetime.date.today().isoformat(), "model": f"occluded: {model}"}
+        line |= {"weights_sha256": one, "commit": around["commit"]}
         log_scoring({**line, "mean_ap": found[CLEAN].mean_ap, "cmc": found[CLEAN].cmc.tolist()}, options.again, HIDDEN)
     result: dict[str, Any] = {
         "benchmark": json.loads((options.folder / "occlusions.json").read_text(encoding="utf-8")),

@@ -11,7 +11,6 @@ Writes results/parser_quality-NAME.json with 95 % intervals (over pictures; Mark
 from __future__ import annotations
 
 import argparse
-import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -82,6 +81,7 @@ def main() -> None:
     import torch
 
     from resight.commands.parse import parse_size
+    from resight.data.files import sha256
     from resight.parsing import find_parser, load_parser
     from resight.train.parser_validation import held_out, validate
 
@@ -97,7 +97,7 @@ def main() -> None:
         {
             "model": name,
             "source": model.settings.source,
-            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+            "weights_sha256": sha256(weights),
             "parameters": sum(value.numel() for value in model.network.parameters()),
             "input_size": list(model.size),
             "pictures": {one.name: one.pictures for one in sets},

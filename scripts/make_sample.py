@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resight.commands.progress import bar
-from resight.data.files import write_beside
-from resight.data.sample import sha256
+from resight.data.files import sha256, write_beside
 from resight.people.causes import UNITS, Cause
 from resight.people.plan import Plan, Shot, learns
 from resight.people.shoot import identity_of, shoot

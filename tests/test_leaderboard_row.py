@@ -88,7 +88,7 @@ def test_a_row_takes_no_queries_of_another_protocol(tmp_path: Path, monkeypatch:
     (tmp_path / "config.toml").write_text("validation-persons = 100")
     (tmp_path / "model.safetensors").touch()
     (tmp_path / "occlusions.json").write_text('{"split": "query"}')
-    words = [str(tmp_path), "DATA", "--method", "m", "--recipe", "r", "--occluded", str(tmp_path)]
+    words = [str(tmp_path), "DATA", "--method", "m", "--recipe", "r", "--threads", "1", "--occluded", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["leaderboard_row.py", *words])
     with pytest.raises(SystemExit, match="hides query pictures: not those of validation"):
         leaderboard_row.main()
@@ -102,6 +102,7 @@ def test_a_row_is_not_of_a_run_that_started_from_one_that_knew_the_persons(
         (tmp_path / name / "run.json").write_text("{}")
         (tmp_path / name / "model.safetensors").touch()
         (tmp_path / name / "config.toml").write_text(settings + "validation-persons = " + ("100" if settings else "0"))
-    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "run"), "DATA", "--method", "m", "--recipe", "r"])
+    words = [str(tmp_path / "run"), "DATA", "--method", "m", "--recipe", "r", "--threads", "1"]
+    monkeypatch.setattr(sys, "argv", ["leaderboard_row.py", *words])
     with pytest.raises(SystemExit, match="held 0 persons out, not 100"):
         leaderboard_row.main()

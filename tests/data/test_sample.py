@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from resight.data import sample
-from resight.data.sample import is_whole, sample_folder, sha256
+from resight.data.files import sha256
+from resight.data.sample import is_whole, sample_folder
 from resight.errors import CannotWrite, DatasetNotFound
 
 

@@ -19,6 +19,7 @@ from resight.train.embedder import Run
 from resight.train.objectives import OBJECTIVES, losses_of
 from resight.train.pictures import TrainingSet, Truth
 from resight.train.recipe import EmbedderRecipe, MethodLosses, Stage, differences, recipe_hash
+from resight.train.starting import new_network
 
 BACKBONES = {"mgcam": "mscan", "maskreid": "dgd"}
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
@@ -62,15 +63,8 @@ def recipe_of(name: str, options: dict[str, Any]) -> EmbedderRecipe:
 
 
 def network_of(recipe: EmbedderRecipe, classes: int = 2) -> torch.nn.Module:
-    torch.manual_seed(0)
-    return build_embedder(
-        recipe.embedder,
-        classes=classes,
-        backbone=recipe.backbone,
-        pooling=recipe.pooling,
-        last_stride=recipe.last_stride,
-        options=recipe.options,
-    )
+    torch.manual_seed(0)  # of what a test draws after it
+    return new_network(recipe, classes)
 
 
 def test_every_embedder_has_an_objective() -> None:

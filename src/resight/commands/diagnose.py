@@ -19,7 +19,7 @@ from resight.commands.diagnose_text import print_findings
 from resight.commands.progress import bar
 from resight.commands.report import stored_root
 from resight.data.cache import fingerprint
-from resight.data.files import write_beside
+from resight.data.files import sha256, write_beside
 from resight.data.part_maps import read_stamp
 from resight.diagnose import tables
 from resight.diagnose.conditions import Conditions
@@ -179,7 +179,7 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         reid_set = config.reid_set(str(config.x))
         folders = [reid_set.root]
         kept = config.out / "features.npz"
-        weights = hashlib.sha256(find_weights(config.model or DEFAULT_MODEL).read_bytes()).hexdigest()[:12]
+        weights = sha256(find_weights(config.model or DEFAULT_MODEL))[:12]
         crops = [*reid_set.crops("query"), *reid_set.crops("gallery")]
         names = tuple((str(crop.path), str(crop.person), str(crop.camera)) for crop in crops)
         made = {"set": str(reid_set.source.absolute()), "model": str(config.model), "weights": weights}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -49,3 +50,8 @@ def link(source: Path, path: Path) -> None:
     except OSError:
         with write_beside(path, synced=False) as partial:
             shutil.copyfile(source, partial)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -5,7 +5,6 @@ Made by scripts/make_sample.py, which also writes CHECKSUM. Proof: tests/data/te
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from resight.data.cache import cache_folder
-from resight.data.files import link
+from resight.data.files import link, sha256
 from resight.errors import CannotWrite, DatasetNotFound
 
 ARCHIVE: Final = Path(__file__).parents[1] / "sample" / "sample.zip"
@@ -49,11 +48,6 @@ def sample_folder(archive: Path = ARCHIVE, checksum: str = CHECKSUM) -> Path:
         f"The sample could not be unpacked into {cache_folder()}: {failed and failed.strerror}. "
         "Name a folder that can be written in RESIGHT_CACHE."
     )
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def is_whole(folder: Path, archive: Path) -> bool:

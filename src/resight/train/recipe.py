@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from resight.data.augment import Augmentation
 from resight.data.augment_parts import Covering
+from resight.data.files import sha256
 from resight.errors import BadRecipe
 
 
@@ -159,7 +160,7 @@ def _start(weights: str) -> str:
     given = Path(weights)
     file = given / "model.safetensors" if given.is_dir() else given
     named = weights in ("imagenet", "none") or not file.is_file()
-    return weights if named else hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    return weights if named else sha256(file)[:12]
 
 
 def recipe_hash(recipe: EmbedderRecipe) -> str:

@@ -5,7 +5,6 @@ Proof: tests/train/test_starting.py.
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from resight.data.augment import PIXEL_MEAN, PIXEL_SPREAD
+from resight.data.files import sha256
 from resight.embedders.one_pass import OnePass
 from resight.errors import BadRecipe, BadWeights, UnknownName
 from resight.model import build_embedder, find_weights, shipped_names
@@ -89,10 +89,10 @@ def ships(weights: str) -> bool:
     if weights in ("imagenet", "none"):
         return False
     try:
-        digest = hashlib.sha256(find_weights(weights).read_bytes()).digest()
+        given = sha256(find_weights(weights))
     except (UnknownName, BadWeights):  # told when they are loaded
         return False
-    return any(hashlib.sha256(find_weights(name).read_bytes()).digest() == digest for name in shipped_names())
+    return given in [sha256(find_weights(name)) for name in shipped_names()]
 
 
 def load_backbone(backbone: nn.Module, name: str | Path) -> None:
