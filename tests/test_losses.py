@@ -66,6 +66,15 @@ def test_smoothing_moves_the_target_by_its_share() -> None:
     assert found.item() == pytest.approx(-(0.8 * log[0] + 0.1 * log[1] + 0.1 * log[2]).item(), rel=1e-5)
 
 
+def test_half_precision_scores_cost_what_float_scores_cost() -> None:
+    logits = torch.tensor([[60000.0, -60000.0, 0.0], [0.1, 0.2, 0.3]]).half()
+    found = identity_loss(logits, torch.tensor([1, 2]), smoothing=0.1)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, identity_loss(logits.float(), torch.tensor([1, 2]), smoothing=0.1))
+    assert found.isfinite().all()
+    assert found[0] > 65504  # more than half precision holds
+
+
 def slow_set_loss(logits: torch.Tensor, labels: torch.Tensor, sets: torch.Tensor) -> torch.Tensor:
     p = logits.double().softmax(1)
     found = torch.zeros(labels.shape, dtype=torch.float64)

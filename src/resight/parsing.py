@@ -30,6 +30,7 @@ from resight.data.labels import LabelSet, find_labels
 from resight.data.regrouping import Regrouping, regroup_probabilities
 from resight.errors import BadWeights, UnknownName
 from resight.nn.answers import Answer, largest, mean_answer
+from resight.nn.parsing import probabilities
 from resight.parsers.lite import TELLS
 
 PARSERS: Final[dict[str, str]] = {  # name -> module:class, imported when asked for
@@ -148,16 +149,16 @@ class ParserModel:
 
     @torch.inference_mode()
     def _told(self, answer: Answer, sizes: Sequence[tuple[int, int]], regrouping: Regrouping | None) -> list[Parsed]:
-        probabilities = answer.probabilities
+        classes = answer.probabilities
         if regrouping is not None:
-            probabilities = regroup_probabilities(probabilities, regrouping)
+            classes = regroup_probabilities(classes, regrouping)
         maps: list[UInt8[np.ndarray, "H W"]] = [np.zeros((0, 0), np.uint8)] * len(sizes)
         through = self.size if self.aligned else None
         for size in sorted(set(sizes)):
             rows = [row for row, own in enumerate(sizes) if own == size]
-            for row, found in zip(rows, largest(probabilities[rows], size, through=through), strict=True):
+            for row, found in zip(rows, largest(classes[rows], size, through=through), strict=True):
                 maps[row] = found
-        each = probabilities.float().cpu().numpy()
+        each = classes.float().cpu().numpy()
         degrees = torch.rad2deg(torch.atan2(answer.view[:, 1], answer.view[:, 0]))
         numbers = torch.stack([answer.sure, answer.second_share, degrees, answer.hidden, answer.company], 1).tolist()
         return [Parsed(labels, found, *told) for labels, found, told in zip(maps, each, numbers, strict=True)]
@@ -166,13 +167,13 @@ class ParserModel:
     def _answer(self, pictures: NDArray[np.uint8], *, flip: bool) -> Answer:
         images = normalise(torch.from_numpy(pictures).to(self.device)).contiguous(memory_format=torch.channels_last)
         found = self.network(images)
-        probabilities = found.logits.float().softmax(1)
+        classes = probabilities(found.logits)
         sure, second, view = found.sure, found.second, found.view
         hidden, company = found.hidden, found.company
         if flip:
             mirrored = self.network(images.flip(3))
             swap = torch.from_numpy(self.labels.swap().astype(np.int64)).to(self.device)
-            probabilities = (probabilities + mirrored.logits.float().softmax(1).flip(3)[:, swap]) / 2
+            classes = (classes + probabilities(mirrored.logits).flip(3)[:, swap]) / 2
             sure = None if sure is None else (sure + mirrored.sure) / 2
             second = None if second is None else (second + mirrored.second.flip(3)) / 2
             view = None if view is None else (view + mirrored.view * mirrored.view.new_tensor([1, -1])) / 2
@@ -180,7 +181,7 @@ class ParserModel:
             company = None if company is None else (company + mirrored.company) / 2
         unknown = torch.full((len(pictures),), torch.nan)
         return Answer(
-            probabilities,
+            classes,
             unknown if sure is None else sure.float().cpu(),
             unknown if second is None else second.float().sigmoid().mean((1, 2, 3)).cpu(),
             torch.stack([unknown, unknown], 1) if view is None else view.float().cpu(),

@@ -32,6 +32,15 @@ def test_a_crop_of_the_papers_size_becomes_the_papers_map(stride: int, shape: tu
     assert tuple(stage.shape[1] for stage in stages) == network.stage_channels
 
 
+def test_grey_levels_reach_the_first_convolution_as_the_package_gives_them() -> None:
+    network, seen = InceptionV3().eval(), []
+    network.Conv2d_1a_3x3.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    images = torch.linspace(-1, 1, 3 * 75 * 75).reshape(1, 3, 75, 75)  # its weights saw -1..1 too
+    with torch.inference_mode():
+        network.stages(images)
+    assert torch.equal(seen[0], images)
+
+
 def test_the_paper_features_have_6144_numbers() -> None:
     with torch.device("meta"):
         network = build_embedder("spreid", classes=0, backbone="inception-v3", pooling="average", last_stride=2)

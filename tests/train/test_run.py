@@ -104,3 +104,25 @@ def test_a_log_whose_last_line_was_cut_off_is_no_obstacle(tmp_path: Path) -> Non
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"number": 7, "los')
     assert learned(tmp_path) == whole
+
+
+def test_the_scale_of_half_precision_gradients_goes_on_where_it_was(tmp_path: Path) -> None:
+    def run(scale: float) -> FolderRun:
+        made = FolderRun(
+            tmp_path,
+            network=Toy(within=lambda: None),
+            optimizer=lambda network: torch.optim.AdamW(network.parameters(), lr=0.1),
+            precision="fp32",
+            average=0.0,
+            seed=1,
+            data="d",
+            steps=STEPS,
+            watch=lambda event, facts: None,
+        )
+        made.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=scale)  # on a GPU, of `fp16` itself
+        return made
+
+    run(512.0).save()
+    again = run(65536.0)
+    again.resume()
+    assert again.accelerator.scaler.get_scale() == 512.0
