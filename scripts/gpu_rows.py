@@ -31,7 +31,7 @@ from typing import Any, Final
 import numpy as np
 
 from resight.config import load_toml, to_toml
-from resight.data.occluders import PENNFUDAN_TRAIN
+from resight.data.parsing_layouts import is_test_photo
 from resight.data.reid_layouts import pictures_in
 from resight.evaluate.leaderboard import LIGHT, SEEDS, SMALL
 from resight.model import load_model, save_model
@@ -134,7 +134,7 @@ def pack(data: Path, out: Path, *, parser: Path | None, objects: Path | None, pe
                     name = f"rows/{OBJECTS}/{kind.name}/{file.name}"
                     archive.add(file.resolve(), name) if known else _add_bytes(archive, name, b"")
         if people is not None:  # the last 50 photos are for tests
-            for photo in pictures_in(people / "images")[:PENNFUDAN_TRAIN]:
+            for photo in (one for one in pictures_in(people / "images") if not is_test_photo(one)):
                 archive.add(photo.resolve(), f"rows/{PEOPLE}/images/{photo.name}")
                 persons = people / "instances" / f"{photo.stem}.png"
                 archive.add(persons.resolve(), f"rows/{PEOPLE}/instances/{persons.name}")

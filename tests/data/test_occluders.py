@@ -97,3 +97,13 @@ def test_penn_fudans_last_fifty_photos_are_test_only(shared_data: Path) -> None:
     assert max(photos[0]) < min(photos[1])
     assert len(photos[0]) <= 120
     assert len(photos[1]) <= 50
+
+
+def test_photos_that_are_missing_move_no_other_photo_into_training(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "instances").mkdir()
+    for name in ("FudanPed00074", "PennPed00046", "PennPed00047", "PennPed00096"):
+        Image.new("RGB", (60, 100)).save(tmp_path / "images" / f"{name}.png")
+        Image.fromarray(np.ones((100, 60), np.uint8)).save(tmp_path / "instances" / f"{name}.png")
+    train, test = ([one.name.split(".")[0] for one in read_pedestrians(tmp_path, use)] for use in ("train", "test"))
+    assert (train, test) == (["FudanPed00074", "PennPed00046"], ["PennPed00047", "PennPed00096"])

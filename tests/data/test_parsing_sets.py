@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import small_parsing_sets as small
-from resight.data.market_joints import train_keypoints
 from resight.data.parsing_layouts import ParsingPicture
 from resight.data.parsing_sets import LAYOUTS, find_parsing_set, picture_list, refuse_test_picture
 from resight.errors import BadLabels, BadRecipe, DatasetNotFound, UnknownName
@@ -118,18 +117,6 @@ def test_a_list_that_names_missing_files_is_one_sentence_before_anything_is_read
     (tmp_path / "train_id.txt").write_text("")
     with pytest.raises(DatasetNotFound, match="is empty"):
         next(find_parsing_set(tmp_path).pictures("train"))
-
-
-def test_key_points_are_counted_from_0_and_only_training_ones_are_opened(tmp_path: Path) -> None:
-    small.market_keypoints(tmp_path)
-    found, points = train_keypoints(tmp_path / "keypoints14.npz")
-    assert (len(found), points.shape) == (103, (103, 14, 2))
-    assert points[0, 0].tolist() == [0, 0]
-    with np.load(tmp_path / "keypoints14.npz") as content, pytest.raises(ValueError, match="pickle"):
-        content["query_xy"]  # what would have happened
-    np.savez(tmp_path / "keypoints14.npz", query_xy=points)
-    with pytest.raises(DatasetNotFound, match="training key points"):
-        train_keypoints(tmp_path / "keypoints14.npz")
 
 
 def test_outlines_of_an_earlier_parser_stand_beside_the_joints(tmp_path: Path) -> None:

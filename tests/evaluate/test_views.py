@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resight.errors import BadFeatures
+from resight.errors import BadFeatures, DatasetNotFound
 from resight.evaluate.ranking import score_features
 from resight.evaluate.views import LEFT_HIP, LEFT_SHOULDER, RIGHT_HIP, RIGHT_SHOULDER, score_views, views_of
 from resight.search.features import Features, side
@@ -92,10 +92,10 @@ def test_keypoints_of_other_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadFeatures, match="knows none of the 1 query pictures"):
         score_views(foreign, path)
     np.savez(path, query_xy=np.zeros((1, 17, 2)), query_name=np.array(["q0.jpg"]))
-    with pytest.raises(BadFeatures, match="14"):
+    with pytest.raises(DatasetNotFound, match="14"):
         score_views(features, path)
     path.write_text("no archive")
-    with pytest.raises(BadFeatures, match="cannot be read"):
+    with pytest.raises(DatasetNotFound, match="cannot be read"):
         score_views(features, path)
 
 

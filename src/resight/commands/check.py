@@ -12,7 +12,7 @@ from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.check import KINDS, Finding, SetCheck, check_set
 from resight.data.check_maps import MAPS, TruthCheck
-from resight.data.files import write_beside
+from resight.data.files import write_text
 from resight.data.reid_sets import ReidSet
 from resight.data.reid_table import Counts
 from resight.types import SPLITS, Split
@@ -59,8 +59,7 @@ def check(config: Check) -> int:
             result = check_set(reid_set, told=told)
     _show(reid_set, result)
     if config.json is not None:
-        with write_beside(config.json) as partial:
-            partial.write_text(json.dumps(as_json(reid_set, result), indent=1, ensure_ascii=False) + "\n")
+        write_text(config.json, json.dumps(as_json(reid_set, result), indent=1, ensure_ascii=False) + "\n")
     return 1 if result.problems else 0
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from resight.commands.diagnose_text import print_findings
 from resight.commands.progress import bar
 from resight.commands.report import stored_root
 from resight.data.cache import fingerprint
-from resight.data.files import sha256, write_beside
+from resight.data.files import sha256, write_json
 from resight.data.part_maps import read_stamp
 from resight.diagnose import tables
 from resight.diagnose.conditions import Conditions
@@ -191,7 +191,7 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         else:
             features = embed_set(reid_set, open_model(config.model), parts=config.parts)
             save_features(kept, features, root=reid_set.root)
-            _write_json(config.out / "run.json", {"made": made})
+            write_json(config.out / "run.json", {"made": made})
     files = [str(file) for file in features.query.files]
     there = [folder for folder in folders if folder is not None and any((folder / file).is_file() for file in files)]
     if config.images is not None and not there:
@@ -226,7 +226,7 @@ def _write_run(
         "answered": ledger.answered,
         **surroundings(),
     }
-    _write_json(config.out / "run.json", facts)
+    write_json(config.out / "run.json", facts)
 
 
 def _search_print(features: Features) -> str:
@@ -236,8 +236,3 @@ def _search_print(features: Features) -> str:
         columns = (side.files.tolist(), side.persons.tolist(), side.cameras.tolist())
         digest.update(json.dumps([list(map(str, column)) for column in columns]).encode())
     return digest.hexdigest()[:12]
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with write_beside(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from resight.data.files import write_beside
+from resight.data.files import write_json
 from resight.data.label_sets import LabelSet, find_labels
 from resight.data.labels import read_map
 from resight.data.regrouping import Regrouping, find_regrouping, load_regrouping, regroup_map
@@ -121,8 +120,7 @@ def _write(
     confusion: Confusion,
     about: dict[str, Any],
 ) -> None:
-    with write_beside(path) as partial:
-        partial.write_text(json.dumps(as_json(scores, intervals, confusion, about), indent=1) + "\n", encoding="utf-8")
+    write_json(path, as_json(scores, intervals, confusion, about))
 
 
 def as_json(

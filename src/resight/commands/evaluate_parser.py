@@ -6,7 +6,6 @@ Proof: tests/commands/test_evaluate_parser.py.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from resight.commands.evaluate_maps import as_json, print_scores
 from resight.commands.progress import bar
-from resight.data.files import write_beside
+from resight.data.files import write_json
 from resight.data.images import read_picture
 from resight.data.label_sets import LabelSet, find_labels
 from resight.data.labels import read_map
@@ -66,8 +65,7 @@ def evaluate_parser(
         tables[shown] = as_json(scores, intervals, confusion, about | {"notes": notes})
         print_scores(scores, intervals, notes, title=f"{shown} (height x width): ")
     if out is not None:
-        with write_beside(out) as partial:
-            partial.write_text(json.dumps({"tables": tables}, indent=1) + "\n", encoding="utf-8")
+        write_json(out, {"tables": tables})
     return 0
 
 

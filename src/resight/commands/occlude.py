@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import glob
-import json
 import shutil
 import sys
 import zlib
@@ -21,12 +20,13 @@ from PIL import Image
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.degrade import Patch, fill, paste, slide_in
-from resight.data.files import write_beside
+from resight.data.files import write_beside, write_json
 from resight.data.images import read_picture
+from resight.data.keypoints import KEYPOINTS_FILE, read_keypoints
 from resight.data.occluders import Occluder, body_hull, read_objects, read_pedestrians
 from resight.data.reid_layouts import MARKET_FOLDERS
 from resight.errors import BadRecipe, DatasetNotFound
-from resight.types import Crop
+from resight.types import Crop, Split
 
 TOLERANCE: Final = 0.02
 """The hidden share is at most this far from the wanted one, of the hull."""
@@ -87,7 +87,11 @@ def occlude(config: Occlude) -> int:
         raise BadRecipe(f"--shares is {config.shares}; give whole percents from 1 to 80.")
     reid_set = config.reid_set(config.dataset)
     query, gallery = _pictures(config, reid_set.root)
-    points = _keypoints(config.keypoints or reid_set.root / "keypoints14.npz", config.split)
+    known: Split = "query" if config.split == "query" else "train"
+    try:
+        points = read_keypoints(config.keypoints or reid_set.root / KEYPOINTS_FILE, known)[known]
+    except DatasetNotFound as error:
+        raise DatasetNotFound(f"{error} Name the file with --keypoints.") from error
     use: Literal["train", "test"] = "test" if config.split == "query" else "train"
     objects = read_objects(config.objects, use)
     people = read_pedestrians(config.people, use) if config.people is not None else []
@@ -120,8 +124,7 @@ def occlude(config: Occlude) -> int:
         "objects": [one.name for one in objects],
         "people": len(people),
     }
-    with write_beside(config.out / "occlusions.json") as partial:
-        partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_json(config.out / "occlusions.json", facts)
     print(
         f"{config.out}: {len(query) - len(left_out):,} queries hidden by {', '.join(map(str, shares))} % (at most "
         f"{apart:.2%} off), {len(left_out)} left out for want of a measurable body.",
@@ -141,20 +144,6 @@ def _pictures(config: Occlude, root: Path) -> tuple[list[Crop], list[Crop]]:
 
     _, held_out = split_persons(list(reid_set.crops("train")), config.validation_persons)
     return query_per_camera(held_out)
-
-
-def _keypoints(path: Path, split: str) -> dict[str, Float[np.ndarray, "K 2"]]:
-    """Keypoints by file name, pixels from 0; training code is shown no others than the training set's."""
-    wanted = "query" if split == "query" else "train"
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            names, xy = file[f"{wanted}_name"].astype(str), file[f"{wanted}_xy"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DatasetNotFound(
-            f"{path} cannot be read as keypoints: it needs {wanted}_xy (N × 14 × 2) and {wanted}_name; "
-            "name the file with --keypoints."
-        ) from error
-    return {str(name): points - 1 for name, points in zip(names, xy, strict=True)}
 
 
 def _refuse_others(out: Path, names: Sequence[str], query: Sequence[Crop], gallery: Sequence[Crop]) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from resight.data.files import write_beside
+from resight.data.files import write_beside, write_json
 from resight.data.images import is_picture, read_picture, resize
 from resight.data.labels import write_map
 from resight.data.regrouping import Regrouping
@@ -102,8 +102,7 @@ class ParsingJob:
                 what = " and ".join(other)
                 raise BadRecipe(f"{self.out} holds maps by other {what} (see {path}). Choose a new folder for --out.")
             return
-        with write_beside(path) as partial:
-            partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_json(path, facts)
 
     def _finished(self) -> dict[str, str]:
         """Rows of the table whose map is there, by file; a torn last line is dropped."""

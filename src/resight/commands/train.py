@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.config import load_toml, to_toml
-from resight.data.files import write_beside
+from resight.data.files import write_text
 from resight.errors import BadRecipe
 from resight.train.recipe import EmbedderRecipe, check_recipe
 
@@ -136,8 +136,7 @@ def keep_recipe(out: Path, recipe: object) -> None:
     if (out / "last").exists() and path.exists() and not _same_recipe(path, text, recipe):
         raise BadRecipe(f"{out} holds a run of another recipe (see {path}). Choose a new folder for --out.")
     if int(os.environ.get("RANK", "0")) == 0:
-        with write_beside(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_text(path, text)
 
 
 def _same_recipe(path: Path, text: str, recipe: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -39,6 +40,17 @@ def write_beside(path: Path, *, synced: bool = True) -> Iterator[Path]:
         if not special:
             with suppress(OSError):  # the error that is on its way says more
                 partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whatever the place's own encoding, as `write_beside` writes."""
+    with write_beside(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file, one space deep, as `write_beside` writes."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def link(source: Path, path: Path) -> None:

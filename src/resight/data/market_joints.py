@@ -1,6 +1,6 @@
 """Market-1501's training pictures with machine-made joints, outlines by an earlier parser and labels by eye.
 
-Joints: 14 a person, https://github.com/layumi/market1501_body_point. Outlines and labels are there or not.
+Outlines and labels are there or not.
 Proof: tests/data/test_parsing_sets.py.
 """
 
@@ -15,11 +15,12 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32
 
+from resight.data.keypoints import KEYPOINTS_FILE, read_keypoints
+from resight.data.label_meanings import KEYPOINTS14
 from resight.data.parsing_layouts import Half, ParsingPicture, all_there
 from resight.data.reid_layouts import MARKET_NAME, match_name
 from resight.errors import BadLabels, DatasetNotFound
 
-KEYPOINTS_FILE: Final = "keypoints14.npz"
 OUTLINES: Final = "outlines"
 LABELS_FILE: Final = "labels.csv"
 """As `resight label` writes it: `file`, `multi_person`, `occlusion` by yes, no, unsure."""
@@ -27,6 +28,7 @@ MUCH: Final = 0.5
 """Share that counts as hidden where an eye says `yes`."""
 VALIDATION_PERSONS: Final = 100
 """Highest-numbered training persons of Market-1501, on which choices are made."""
+TRUNK: Final = ("neck", "right shoulder", "left shoulder", "right hip", "left hip")
 SHOULDERS: Final = 0.8
 """Width of the shoulders, joint to joint, over the length of the trunk, neck to hips, seen from the front."""
 
@@ -37,7 +39,8 @@ def market_keypoints(root: Path, half: Half, source: str) -> Iterator[ParsingPic
     Maps of an earlier parser in `outlines/` (`resight parse bounding_box_train --out outlines`) stand in `persons`.
     What `labels.csv` says of somebody else and of what hides a part stands in `company` and `hidden`.
     """
-    names, points = train_keypoints(root / KEYPOINTS_FILE)
+    joints = read_keypoints(root / KEYPOINTS_FILE, "train")["train"]
+    names = [*joints]
     folder = root / "bounding_box_train"
     persons = [int(match_name(MARKET_NAME, folder / name, "0002_c1s1_000451_03.jpg")[1]) for name in names]
     known = sorted(set(persons))
@@ -51,12 +54,15 @@ def market_keypoints(root: Path, half: Half, source: str) -> Iterator[ParsingPic
     answers = by_eye(root / LABELS_FILE)
     for row in sorted(range(len(names)), key=names.__getitem__):
         if (persons[row] < first) == (half == "train"):
-            view = facing(points[row]), math.nan
             outline = outlines / Path(names[row]).with_suffix(".png") if outlines.is_dir() else None
             company, occlusion = answers.get(f"{folder.name}/{names[row]}", (math.nan, math.nan))
+            points = joints[names[row]]
             yield ParsingPicture(
                 *(folder / names[row], None, outline, source, half),
-                **{"points": points[row], "view": view, "company": company, "hidden": MUCH * occlusion},
+                points=points,
+                view=(facing(points), math.nan),
+                company=company,
+                hidden=MUCH * occlusion,
             )
 
 
@@ -82,18 +88,6 @@ def by_eye(path: Path) -> dict[str, tuple[float, float]]:
 
 def facing(points: Float32[np.ndarray, "14 2"]) -> float:
     """Cosine of the view from the joints: the left shoulder lies right of the right one when seen from the front."""
-    neck, right, left, *hips = points[[1, 2, 5, 8, 11]]
+    neck, right, left, *hips = points[[KEYPOINTS14.index(name) for name in TRUNK]]
     shoulders = SHOULDERS * float(np.linalg.norm(np.mean(hips, 0) - neck))
     return float(np.clip((left[0] - right[0]) / max(shoulders, 1.0), -1, 1))
-
-
-def train_keypoints(path: Path) -> tuple[list[str], Float32[np.ndarray, "N 14 2"]]:
-    """Names and joints (x, y from 0) of the training pictures; the file's other arrays are never opened."""
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            names, points = content["train_name"], content["train_xy"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DatasetNotFound(f"{path} cannot be read as training key points ({error}).") from error
-    if points.shape != (len(names), 14, 2):
-        raise DatasetNotFound(f"{path} holds joints of shape {points.shape} for {len(names)} pictures; not N × 14 × 2.")
-    return [str(name) for name in names], points.astype(np.float32) - 1  # counted from 1 in the file

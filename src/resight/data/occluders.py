@@ -20,12 +20,12 @@ from scipy.spatial import ConvexHull, QhullError
 
 from resight.data.degrade import Side
 from resight.data.images import read_picture
+from resight.data.parsing_layouts import is_test_photo
 from resight.data.reid_layouts import folders_in, pictures_in, seen
 from resight.errors import BadPicture, DatasetNotFound
 
 Use = Literal["train", "test"]
 PEOPLE: Final = "people"
-PENNFUDAN_TRAIN: Final = 120
 FINEST: Final = 400
 """Rows or columns that a cut-out keeps at most: crops are some hundred pixels high."""
 SMALLEST: Final = 60
@@ -76,9 +76,10 @@ def read_objects(folder: Path, use: Use) -> list[Occluder]:
 
 def read_pedestrians(folder: Path, use: Use) -> list[Occluder]:
     """Penn-Fudan's persons of one use, cut out, in the order of photos and persons. Raises DatasetNotFound."""
-    photos = pictures_in(folder / "images")
     found = []
-    for path in photos[:PENNFUDAN_TRAIN] if use == "train" else photos[PENNFUDAN_TRAIN:]:
+    for path in pictures_in(folder / "images"):
+        if is_test_photo(path) != (use == "test"):
+            continue
         pixels = read_picture(path)
         map_path = folder / "instances" / f"{path.stem}.png"
         if not map_path.exists():

@@ -19,8 +19,9 @@ from jaxtyping import Float32, Int16, Int32, Shaped, UInt8
 from numpy.typing import NDArray
 
 from resight.data import parsing_layouts
+from resight.data.keypoints import KEYPOINTS_FILE
 from resight.data.label_meanings import MEANINGS
-from resight.data.market_joints import KEYPOINTS_FILE, market_keypoints
+from resight.data.market_joints import market_keypoints
 from resight.data.parsing_layouts import PPP_LABELS, Half, ParsingPicture, Reader, unnested
 from resight.data.reid_layouts import seen
 from resight.errors import BadRecipe, DatasetNotFound, UnknownName

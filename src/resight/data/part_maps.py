@@ -24,7 +24,7 @@ from jaxtyping import Float, Float32, UInt8
 from numpy.typing import NDArray
 
 from resight.data.cache import cache_folder
-from resight.data.files import write_beside
+from resight.data.files import write_beside, write_json
 from resight.data.images import real_file
 from resight.errors import BadLabels
 
@@ -74,8 +74,7 @@ class PartMapsWriter:
                 seen = ", ".join(f"{name} {getattr(before, name)} and not {getattr(stamp, name)}" for name in other)
                 raise BadLabels(f"{folder} holds part maps of other making: {seen}. Choose a new folder for --out.")
         else:
-            with write_beside(folder / STAMP) as partial:
-                partial.write_text(json.dumps(asdict(stamp), indent=1) + "\n", encoding="utf-8")
+            write_json(folder / STAMP, asdict(stamp))
         for left in folder.glob(".*.partial"):  # of a killed run
             left.unlink()
         self._next = 1 + max((int(path.stem.split("-")[1]) for path in _chunk_files(folder)), default=-1)

@@ -146,7 +146,7 @@ def msmt17(root: Path, split: Split, own: Own) -> Iterator[Crop]:
 
 
 def _msmt_rows(path: Path) -> Iterator[tuple[str, int]]:
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(), start=1):
         name, _, person = line.strip().rpartition(" ")
         if not name and not person:
             continue

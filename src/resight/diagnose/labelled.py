@@ -20,7 +20,7 @@ from typing import Final, Literal, cast
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from resight.data.files import write_beside
+from resight.data.files import write_text
 from resight.errors import BadRecipe
 
 LABELLED: Final = (
@@ -128,8 +128,7 @@ def write_labels(path: Path, labels: Labels) -> None:
     """Write a CSV of labels."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[*COLUMNS, *labels.answers], *label_rows(labels)])
-    with write_beside(path) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path, text.getvalue())
 
 
 def agreement(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from resight.data.files import write_beside
+from resight.data.files import write_beside, write_text
 from resight.diagnose.causes import Split
 from resight.diagnose.conditions import Conditions
 from resight.diagnose.grades import Verdict
@@ -39,8 +39,7 @@ def write_table(path: Path, table: Table, *, parquet: bool = False) -> None:
     writer.writerow(table)
     columns = [one.tolist() if isinstance(one, np.ndarray) else list(one) for one in table.values()]
     writer.writerows([_cell(value) for value in row] for row in zip(*columns, strict=True))
-    with write_beside(path.with_suffix(".csv")) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path.with_suffix(".csv"), text.getvalue())
     if parquet:
         try:
             import pyarrow

@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from resight.data.files import write_beside
+from resight.data.files import write_text
 from resight.errors import BadFeatures
 from resight.evaluate.ranking import RankingScores
 from resight.evaluate.score_file import intervals_of
@@ -162,8 +162,7 @@ def condition_scores(scores: RankingScores, *, rng: np.random.Generator) -> dict
 def write_entry(folder: Path, entry: Entry) -> Path:
     """Write one row and seed into the folder, under its own name."""
     path = folder / f"{entry.protocol}-{entry.method}-{entry.backbone}-{entry.seed}.json"
-    with write_beside(path) as partial:
-        partial.write_text(json.dumps(asdict(entry)) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(asdict(entry)) + "\n")
     return path
 
 

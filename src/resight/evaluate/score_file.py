@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from resight.data.files import write_beside
+from resight.data.files import write_text
 from resight.errors import BadFeatures
 from resight.evaluate.ranking import RankingScores
 from resight.evaluate.statistics import RESAMPLES, bootstrap_over_persons
@@ -97,8 +97,7 @@ def write_scores(
         **about,
         "queries": {name: getattr(one, name) for name in ("files", "persons", *QUERY_SCORES)},
     }
-    with write_beside(path) as partial:
-        partial.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
 
 
 def read_query_scores(path: Path) -> QueryScores:

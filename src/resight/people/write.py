@@ -28,7 +28,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from resight.data.files import link, write_beside
+from resight.data.files import link, write_beside, write_json, write_text
 from resight.data.label_sets import BODY10, CAUSE, LIP20, PERSONS
 from resight.data.labels import write_map
 from resight.errors import BadRecipe, CannotWrite
@@ -92,7 +92,7 @@ def _begin(folder: Path, plan: Plan) -> list[int]:
     """Make the folder; the persons that are still to be drawn."""
     if not check_folder(folder, plan):
         (folder / NOTES).mkdir(parents=True, exist_ok=True)
-        _write_text(folder / "plan.json", json.dumps(plan.facts(), indent=1) + "\n")
+        write_json(folder / "plan.json", plan.facts())
     if (folder / "people.csv").exists() and not (folder / NOTES).exists():
         return []
     (folder / NOTES).mkdir(exist_ok=True)
@@ -134,7 +134,7 @@ def write_person(folder: Path, plan: Plan, person: int, shooter: Shooter = shoot
         picture = shooter(plan, shot)
         write_picture(folder, shot, picture)
         rows.append(picture.truth)
-    _write_text(_note(folder, person), json.dumps(rows) + "\n")
+    write_text(_note(folder, person), json.dumps(rows) + "\n")
     return person
 
 
@@ -161,11 +161,6 @@ def _write_jpeg(path: Path, pixels: np.ndarray, quality: int) -> None:
         Image.fromarray(pixels).save(partial, "JPEG", quality=quality)
 
 
-def _write_text(path: Path, text: str) -> None:
-    with write_beside(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
 def _finish(folder: Path, plan: Plan) -> None:
     """Write the tables from the notes, then put the notes away."""
     rows: list[dict[str, Any]] = []
@@ -180,13 +175,13 @@ def _finish(folder: Path, plan: Plan) -> None:
             Path(row["file"]).stem for row in rows if row["file"].startswith("bounding_box_train") == (half == "train")
         ]
         if names:
-            _write_text(folder / "lip" / f"{half}_id.txt", "".join(f"{name}\n" for name in names))
+            write_text(folder / "lip" / f"{half}_id.txt", "".join(f"{name}\n" for name in names))
     people = {
         f"{person:04d}": asdict(identity_of(plan, person)) | {"looks_like": double_of(plan, person)}
         for person in range(1, plan.persons + 1)
     }
-    _write_text(folder / "identities.json", json.dumps(people, indent=1) + "\n")
+    write_json(folder / "identities.json", people)
     for split in ("bounding_box_train", "query", "bounding_box_test"):
         (folder / split).mkdir(exist_ok=True)
-    _write_text(folder / "people.csv", table.getvalue())
+    write_text(folder / "people.csv", table.getvalue())
     shutil.rmtree(folder / NOTES)

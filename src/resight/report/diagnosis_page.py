@@ -17,7 +17,7 @@ from typing import Final
 from jinja2 import Environment
 from markupsafe import Markup
 
-from resight.data.files import write_beside
+from resight.data.files import write_text
 from resight.report.diagnosis_charts import dose_chart, fills, loss_bar, pattern_sheet, scatter_chart
 from resight.report.diagnosis_facts import DiagnosisInput, DifferenceInput, Look, Segment, Shown
 from resight.report.facts import Strip, Tile
@@ -39,8 +39,7 @@ def write_diagnosis(
 ) -> None:
     """Write the page; `pictures` and `overlays` (body parts over them) map file names to pixels."""
     text = render_diagnosis(page, pictures, overlays or {}, language=language)
-    with write_beside(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def render_diagnosis(
@@ -94,8 +93,7 @@ def write_difference(path: Path, difference: DifferenceInput, *, language: Langu
     a, b = sum(row[1] for row in difference.rows), sum(row[2] for row in difference.rows)
     sentence = say("compared", a=points(1 - a), b=points(1 - b), change=signed(a - b))
     text = _render(language, page=None, notes=[], places={}, sources=[], sentence=sentence, difference=difference)
-    with write_beside(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def lost_sentence(mean_ap: float, segments: tuple[Segment, ...]) -> Both:

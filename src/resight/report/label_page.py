@@ -14,7 +14,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from resight.data.files import write_beside
+from resight.data.files import write_text
 from resight.report.pages import MOST_BYTES, encode_all, environment, script_hash
 from resight.report.pictures import Pixels
 from resight.report.words import cause_name
@@ -48,6 +48,5 @@ def write_label_page(
         .get_template("label.html.j2")
         .render(title=title, script=Markup(script), digest=script_hash(script), conditions=keys, count=kept)
     )
-    with write_beside(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return kept

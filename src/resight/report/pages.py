@@ -17,7 +17,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from resight.data.files import write_beside
+from resight.data.files import write_text
 from resight.report.charts import ap_chart, cmc_chart, distance_chart
 from resight.report.facts import Interval, ReportInput, Strip, Tile
 from resight.report.pictures import Pixels, camera_name, encode, matches_title, rank_name
@@ -33,8 +33,7 @@ _SAMPLE: Final = 48
 def write_page(path: Path, report: ReportInput, pictures: Mapping[str, Pixels]) -> int:
     """Write the page to `path` and return how many strips it holds; `pictures` maps file names to pixels."""
     page, shown = render_page(report, pictures)
-    with write_beside(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return shown
 
 

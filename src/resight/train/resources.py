@@ -68,7 +68,7 @@ def processor() -> str:
     """The processor's name as the system tells it."""
     facts = Path("/proc/cpuinfo")
     if facts.exists():
-        for line in facts.read_text(errors="replace").splitlines():
+        for line in facts.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()

@@ -23,7 +23,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from resight.data.files import write_beside
+from resight.data.files import write_beside, write_json, write_text
 from resight.errors import BadRecipe, BadWeights, TrainingStopped
 from resight.train.loop import Objective, Step, WeightAverage, classes_named, seed_of, training_steps
 from resight.train.resources import peak_device_mib, peak_host_mib, shared_mib, surroundings
@@ -206,8 +206,7 @@ class FolderRun:
             self.seconds = state["seconds"]
         if self.leads and log.exists():
             lines = [line for line in log.read_text().splitlines() if _number(line) <= self.step]
-            with write_beside(log) as partial:
-                partial.write_text("".join(line + "\n" for line in lines))
+            write_text(log, "".join(line + "\n" for line in lines))
         self.started = time.monotonic() - self.seconds
 
     def write_facts(self, **more: object) -> None:
@@ -223,8 +222,7 @@ class FolderRun:
             "host_mib": self.memory,
             "peak_device_mib": peak_device_mib(),
         }
-        with write_beside(self.folder / "run.json") as partial:
-            partial.write_text(json.dumps(facts, indent=2) + "\n")
+        write_json(self.folder / "run.json", facts)
 
 
 def _number(line: str) -> float:
