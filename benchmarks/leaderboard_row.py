@@ -37,13 +37,14 @@ from resight.evaluate.leaderboard import LIGHT, OCCLUSIONS, Entry, condition_sco
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of, write_scores
 from resight.evaluate.views import score_views
-from resight.model import find_weights, load_model
+from resight.model import load_model
 from resight.nn.cost import cost_of
 from resight.search.choosing import choose_distance
 from resight.search.features import Features
 from resight.train.pictures import query_per_camera, split_persons
 from resight.train.recipe import EmbedderRecipe
 from resight.train.resources import surroundings
+from resight.weight_files import find_weights
 
 RESULTS = Path(__file__).parent / "results" / "leaderboard"
 OF_OTHER_RUNS = ("backbone-weights", "parser-weights", "start")

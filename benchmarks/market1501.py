@@ -22,10 +22,11 @@ from resight.allocator import keep_freed_memory
 from resight.commands.embed import embed_set
 from resight.data.files import sha256
 from resight.evaluate.leaderboard import Entry, write_entry
-from resight.model import find_weights, load_model
+from resight.model import load_model
 from resight.nn.cost import cost_of
 from resight.search.features import save_features
 from resight.train.resources import peak_host_mib, surroundings
+from resight.weight_files import find_weights
 
 RESULTS = Path(__file__).parent / "results"
 LEADERBOARD = RESULTS / "leaderboard"

@@ -31,8 +31,9 @@ from resight.diagnose.tables import read_table
 from resight.evaluate.ranking import score_features
 from resight.evaluate.statistics import bootstrap_of_sums, bootstrap_over_persons, person_sums
 from resight.evaluate.views import score_views
-from resight.model import DEFAULT_MODEL, Model, find_weights, join_embedded, load_model
+from resight.model import DEFAULT_MODEL, Model, join_embedded, load_model
 from resight.search.features import Features, load_features
+from resight.weight_files import find_weights
 
 STOPS = (1, 2, 3)
 SEED = 0

@@ -30,9 +30,10 @@ from resight.data.reid_sets import find_set
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of
 from resight.evaluate.statistics import paired_difference
-from resight.model import DEFAULT_MODEL, find_weights
+from resight.model import DEFAULT_MODEL
 from resight.search.choosing import choose_distance
 from resight.train.resources import surroundings
+from resight.weight_files import find_weights
 
 RESULTS = Path(__file__).parent / "results"
 CLEAN = "occluded-0"

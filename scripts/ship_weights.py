@@ -22,8 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from resight.model import load_model, save_model, shipped_names
+from resight.model import load_model, save_model
 from resight.parsing import is_parser, load_parser, save_parser
+from resight.weight_files import shipped_names
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WEIGHTS = REPOSITORY / "src" / "resight" / "weights"

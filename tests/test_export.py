@@ -11,7 +11,7 @@ import torch
 
 from resight import export
 from resight.errors import BadWeights, MissingExtra
-from resight.model import Model, ModelSettings, build_embedder
+from resight.model import Model, ModelSettings, build_embedder, model_from_state
 from resight.parsing import load_parser
 from small_parser import untrained
 
@@ -74,3 +74,17 @@ def test_without_the_packages_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
     with pytest.raises(MissingExtra, match=r"resight\[onnx\]"):
         export._packages()
+
+
+def test_a_file_that_answers_what_is_no_number_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "_differences", lambda *_: {"1": 1e-6, "2": float("nan"), "17": 1e-6})
+    with pytest.raises(BadWeights, match="up to nan away"):
+        export.export_parser(load_parser(untrained(tmp_path / "lite.safetensors")), tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_a_size_that_cannot_be_exported_is_told() -> None:
+    settings = ModelSettings(embedder="mgcam", backbone="mscan", pooling="average", last_stride=2, height=96, width=64)
+    model = model_from_state(build_embedder("mgcam", classes=0, backbone="mscan").state_dict(), settings)
+    with pytest.raises(BadWeights, match="cannot write this network for pictures of 96 × 64"):
+        export.export_embedder(model, Path("never.onnx"))

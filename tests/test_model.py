@@ -10,6 +10,7 @@ from PIL import Image
 
 from resight.errors import BadWeights, UnknownName
 from resight.model import ModelSettings, build_embedder, load_model, model_from_state, save_model
+from resight.parsing import ParserSettings, save_parser
 
 SETTINGS = ModelSettings(
     embedder="baseline", backbone="efficientnet-lite0", pooling="gem", last_stride=1, height=64, width=32
@@ -71,6 +72,10 @@ def test_a_folder_without_weights_a_foreign_file_and_an_unknown_name_are_told_ap
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     with pytest.raises(BadWeights, match="not written by resight"):
         load_model(tmp_path / "foreign.safetensors")
+    settings = ParserSettings(parser="lite", labels="lip20", height=64, width=32)
+    save_parser(tmp_path / "parser.safetensors", {"a": torch.zeros(1)}, settings)
+    with pytest.raises(BadWeights, match="holds a parser's weights, and an embedder is needed"):
+        load_model(tmp_path / "parser.safetensors")
     with pytest.raises(UnknownName, match="no model, run folder or weights file called `nowhere`"):
         load_model("nowhere")
 

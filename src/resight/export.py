@@ -32,7 +32,8 @@ from resight.errors import BadWeights, MissingExtra
 from resight.model import Model
 from resight.nn.embeddings import Embeddings
 from resight.nn.parsing import Parsing, probabilities
-from resight.parsing import FACTS, ParserModel, weights_print
+from resight.parsing import ParserModel, weights_print
+from resight.weight_files import SETTINGS_KEYS
 
 BATCHES: Final = (1, 2, 17)
 """Batch sizes that are compared; the export itself sees another one."""
@@ -93,13 +94,13 @@ def said(found: Embeddings) -> dict[str, Tensor]:
 def export_parser(model: ParserModel, path: Path) -> dict[str, float]:
     """Write the file; returns the largest difference found at each batch size.
 
-    Raises MissingExtra without the packages, BadWeights, writing nothing, when the answers differ.
+    Raises MissingExtra without the packages, BadWeights, writing nothing, when it cannot be exported or answers differ.
     """
     network = model.network.cpu().float().eval()
     with torch.no_grad():
         names = tuple(parsed(network(normalise(_pictures(2, model.size)))))
     facts = {
-        FACTS: json.dumps(asdict(model.settings)),
+        SETTINGS_KEYS["parser"]: json.dumps(asdict(model.settings)),
         "weights": weights_print(model),
         "classes": json.dumps(list(model.labels.classes)),
     }
@@ -125,7 +126,7 @@ def export_embedder(model: Model, path: Path) -> dict[str, float]:
         share = f"{model.settings.part_share:g}"
         compared += f", and for a share of {share} of the distance that of `parts`, weighed by `visible` of both crops"
     facts = {
-        "resight": json.dumps(asdict(model.settings)),
+        SETTINGS_KEYS["embedder"]: json.dumps(asdict(model.settings)),
         "compared by": f"{compared}; mean with the mirrored picture's for the accuracy of `resight embed`",
     }
     inputs = ("pictures", "maps") if model.needs_maps else ("pictures",)
@@ -139,19 +140,27 @@ def _export(
     onnx, runtime = _packages()
     batch = torch.export.Dim("batch", min=1, max=4096)
     with _quiet():
-        program = torch.onnx.export(
-            wrapped,
-            shown(3),
-            input_names=list(inputs),
-            output_names=list(wrapped.names),
-            dynamic_shapes={name: {0: batch} for name in inputs},
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                wrapped,
+                shown(3),
+                input_names=list(inputs),
+                output_names=list(wrapped.names),
+                dynamic_shapes={name: {0: batch} for name in inputs},
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            high, wide = shown(1)[0].shape[1:3]
+            why = str(error.__cause__ or error).splitlines()[0]
+            raise BadWeights(
+                f"torch.onnx cannot write this network for pictures of {high} × {wide} pixels ({why}), so {path} was "
+                "not written. MGCAM's pooling needs its training size of 160 × 64."
+            ) from error
     made: Any = program.model_proto  # type: ignore[union-attr]
     found = _differences(made.SerializeToString(), wrapped, shown, inputs, runtime)
-    worst = max(found.values())
+    worst = float(np.max([*found.values()]))  # NaN stays NaN
     if not worst <= TOLERANCE:
         raise BadWeights(
             f"ONNX Runtime answers up to {worst:.2g} away from PyTorch (at most {TOLERANCE:g} is accepted), "
@@ -206,7 +215,7 @@ def _differences(
         apart = (
             [float(np.abs(one - other).max() / max(1.0, np.abs(other).max())) for one, other in pairs] if same else []
         )
-        found[str(count)] = max(apart, default=float("inf"))
+        found[str(count)] = float(np.max(apart)) if apart else float("inf")
     return found
 
 

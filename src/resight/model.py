@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from resight.data.augment import normalise
-from resight.data.files import write_beside
 from resight.data.images import read_resized
 from resight.data.label_sets import LIP20, PARTS6
 from resight.data.mirror import Mirrored, mirror
@@ -37,6 +33,7 @@ from resight.errors import BadFeatures, BadRecipe, BadWeights, UnknownName
 from resight.nn.embeddings import Embeddings
 from resight.parsers.lite import LiteHead
 from resight.search.features import PART_SHARE
+from resight.weight_files import find_weights, read_weights, widened, write_weights
 
 
 def _one_pass(**keywords: Any) -> OnePass:
@@ -56,7 +53,6 @@ EMBEDDERS: Final[dict[str, Callable[..., nn.Module]]] = {
 }
 DEFAULT_MODEL: Final = "one-pass"
 CLASSIFIER: Final = "classifier."
-WEIGHTS: Final = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,52 +217,23 @@ def join_embedded(rows: Sequence[Embedded]) -> Embedded:
 
 def save_model(path: Path, state: dict[str, Tensor], settings: ModelSettings, *, half: bool = False) -> None:
     """Write weights (the classifier left out) and settings as one safetensors file; `half` halves its size."""
-    kept = {
-        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
-        for name, value in state.items()
-        if not name.startswith(CLASSIFIER)
-    }
-    with write_beside(path) as partial:
-        safetensors.torch.save_file(kept, partial, metadata={"resight": json.dumps(asdict(settings))})
-
-
-def shipped_names() -> list[str]:
-    """Names of the weights in the package, embedders and parsers; a run's folder is none of them."""
-    return sorted(file.parent.name for file in WEIGHTS.glob("*/model.safetensors"))
-
-
-def find_weights(name: str | Path) -> Path:
-    """The weights file behind a shipped name, a run folder, or a file."""
-    given = Path(name)
-    if given.is_dir():
-        if (given / "model.safetensors").is_file():
-            return given / "model.safetensors"
-        raise BadWeights(f"{given} holds no model.safetensors. Pass a finished run folder or a weights file.")
-    if given.is_file():
-        return given
-    shipped = shipped_names()
-    if str(name) in shipped:
-        return WEIGHTS / str(name) / "model.safetensors"
-    raise UnknownName("model, run folder or weights file", str(name), shipped)
+    write_weights(path, "embedder", without_classifier(state), settings, half=half)
 
 
 def load_model(name: str | Path = DEFAULT_MODEL, *, device: str | torch.device = "cpu") -> Model:
     """Load a model by shipped name, run folder or weights file. Raises BadWeights when it is not one of ours."""
     path = find_weights(name)
-    try:
-        with safetensors.safe_open(path, framework="pt") as opened:
-            facts = (opened.metadata() or {}).get("resight")
-        state = safetensors.torch.load_file(path)
-    except safetensors.SafetensorError as error:
-        raise BadWeights(f"{path} is not a readable weights file ({error}). Train or download it again.") from error
-    if facts is None:
-        raise BadWeights(f"{path} was not written by resight: it does not say which network it belongs to.")
-    known = {field.name for field in fields(ModelSettings)}
-    settings = ModelSettings(**{key: value for key, value in json.loads(facts).items() if key in known})
+    state, facts = read_weights(path, "embedder", ModelSettings)
+    settings = ModelSettings(**facts)
     try:
         return model_from_state(state, settings, device=device)
     except RuntimeError as error:
         raise BadWeights(f"{path} does not fit a {settings.embedder} on {settings.backbone}: {error}") from error
+
+
+def without_classifier(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that are needed after training: persons' classes are training's alone."""
+    return {name: value for name, value in state.items() if not name.startswith(CLASSIFIER)}
 
 
 def model_from_state(state: dict[str, Tensor], settings: ModelSettings, *, device: str | torch.device = "cpu") -> Model:
@@ -279,12 +246,6 @@ def model_from_state(state: dict[str, Tensor], settings: ModelSettings, *, devic
         last_stride=settings.last_stride,
         options=settings.options,
     )
-    network.load_state_dict(
-        {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in state.items()
-            if not name.startswith(CLASSIFIER)
-        }
-    )
+    network.load_state_dict(widened(without_classifier(state)))
     network.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Model(network, settings, torch.device(device))

@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from jaxtyping import Float32, UInt8
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from resight.data.augment import normalise
-from resight.data.files import write_beside
 from resight.data.images import resize
 from resight.data.labels import LabelSet, find_labels
 from resight.data.regrouping import Regrouping, regroup_probabilities
@@ -32,6 +28,7 @@ from resight.errors import BadWeights, UnknownName
 from resight.nn.answers import Answer, largest, mean_answer
 from resight.nn.parsing import probabilities
 from resight.parsers.lite import TELLS
+from resight.weight_files import find_weights, kind_of, read_weights, widened, write_weights
 
 PARSERS: Final[dict[str, str]] = {  # name -> module:class, imported when asked for
     "lite": "resight.parsers.lite:ParserLite",  # own design, at most 3 M parameters
@@ -44,9 +41,6 @@ PARSERS: Final[dict[str, str]] = {  # name -> module:class, imported when asked 
 CORNER_ON_CORNER: Final = frozenset({"ce2p", "ce2p-released", "attention-ssl"})
 """Parsers whose answer is brought to the picture with aligned corners, because their objectives do so in training."""
 DEFAULT_PARSER: Final = "parser-lite"
-WEIGHTS: Final = Path(__file__).parent / "weights"
-FACTS: Final = "resight-parser"
-"""Key of the settings in a weights file's metadata."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,35 +194,19 @@ def weights_print(model: ParserModel) -> str:
 
 def save_parser(path: Path, state: dict[str, Tensor], settings: ParserSettings, *, half: bool = False) -> None:
     """Write weights and settings as one safetensors file; `half` halves its size."""
-    kept = {
-        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
-        for name, value in state.items()
-    }
-    with write_beside(path) as partial:
-        safetensors.torch.save_file(kept, partial, metadata={FACTS: json.dumps(asdict(settings))})
+    write_weights(path, "parser", state, settings, half=half)
 
 
 def find_parser(name: str | Path) -> Path:
     """The weights file behind a shipped parser's name, a run folder, or a file."""
-    given = Path(name)
-    if given.is_dir():
-        if (given / "model.safetensors").is_file():
-            return given / "model.safetensors"
-        raise BadWeights(f"{given} holds no model.safetensors. Pass a finished run folder or a weights file.")
-    if given.is_file():
-        return given
-    shipped = sorted(file.parent.name for file in WEIGHTS.glob("parser-*/model.safetensors"))
-    if str(name) in shipped:
-        return WEIGHTS / str(name) / "model.safetensors"
-    raise UnknownName("parser, run folder or weights file", str(name), shipped)
+    return find_weights(name, what="parser", pattern="parser-*")
 
 
 def is_parser(name: str | Path) -> bool:
     """Whether a name, a run folder or a weights file is a parser's."""
     try:
-        with safetensors.safe_open(find_parser(name), framework="pt") as opened:
-            return FACTS in (opened.metadata() or {})
-    except (BadWeights, UnknownName, safetensors.SafetensorError, OSError):
+        return kind_of(find_parser(name)) == "parser"
+    except (BadWeights, UnknownName):
         return False
 
 
@@ -240,17 +218,7 @@ def load_parser(
     Raises BadWeights when it is not one of ours, or is an embedder.
     """
     path = find_parser(name)
-    try:
-        with safetensors.safe_open(path, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-        state = safetensors.torch.load_file(path)
-    except safetensors.SafetensorError as error:
-        raise BadWeights(f"{path} is not a readable weights file ({error}). Train or download it again.") from error
-    if FACTS not in metadata:
-        what = "is an embedder's" if "resight" in metadata else "was not written by resight"
-        raise BadWeights(f"{path} {what}: it holds no parser. Pass a run of `resight train parser` or a shipped name.")
-    known = {field.name for field in fields(ParserSettings)}
-    facts = {key: value for key, value in json.loads(metadata[FACTS]).items() if key in known}
+    state, facts = read_weights(path, "parser", ParserSettings)
     if size is not None:
         facts.update(height=size[0], width=size[1])
     settings = ParserSettings(**facts)
@@ -274,6 +242,6 @@ def parser_from_state(
     for told in TELLS if settings.parser == "lite" else ():  # networks of before could not tell
         if not any(name.startswith(f"head.{told}.") for name in state):
             setattr(network.get_submodule("head"), told, None)
-    network.load_state_dict({name: v.float() if v.is_floating_point() else v for name, v in state.items()})
+    network.load_state_dict(widened(state))
     network.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ParserModel(network, settings, torch.device(device))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -226,10 +227,10 @@ def test_hand_drawn_boxes_are_pooled_with_the_queries_and_named(
     monkeypatch.setattr("resight.commands.embed.open_model", lambda _: NameModel())
     words = ("--protocol", "multi-query", "--resamples", 100)
     _, out, _ = said(capsys, market(tmp_path / "with", hand_drawn=True), *words)
-    assert "2 pictures of gt_bbox were pooled" in out  # the queries' persons in the queries' camera
+    assert "6 queries and 2 pictures of gt_bbox were pooled into 6" in out  # the queries' persons in their camera
     _, out, _ = said(capsys, market(tmp_path / "without", hand_drawn=False), *words)
     assert "gt_bbox" not in out
-    assert "6 queries were pooled into 6" in out
+    assert "were pooled" not in out  # one of each already
 
 
 def test_the_user_chooses_whether_parts_are_compared(tmp_path: Path, capsys) -> None:
@@ -246,3 +247,40 @@ def test_the_user_chooses_whether_parts_are_compared(tmp_path: Path, capsys) -> 
         assert main(["evaluate", str(tmp_path / "f.npz"), "--distance", name, "--resamples", "100"]) == 0
         assert f"parts that both crops show are {shown} of the distance" in capsys.readouterr().out
     assert main(["evaluate", str(tmp_path / "f.npz"), "--distance", "both", "--part-share", "2"]) == 2
+
+
+def test_hand_drawn_boxes_bring_their_parts_with_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PartModel(NameModel):
+        settings = SimpleNamespace(part_share=0.5)
+
+        def embed_files(self, paths: Sequence[Path], *, told: object = None, maps: object = None) -> Embedded:
+            rows = self.embed(paths)
+            return Embedded(rows, rows.reshape(len(rows), 2, 4), np.ones((len(rows), 2), np.float32))
+
+    monkeypatch.setattr("resight.commands.embed.open_model", lambda _: PartModel())
+    words = ("--protocol", "multi-query", "--distance", "both", "--resamples", 100)
+    code, out, _ = said(capsys, market(tmp_path / "m", hand_drawn=True), *words)
+    assert code == 0
+    assert "parts that both crops show are 50% of the distance" in out
+
+
+def test_a_list_of_any_spelling_is_opened_and_cameras_known_on_one_side_are_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_: object) -> None:
+        raise AssertionError("embedding began")
+
+    monkeypatch.setattr("resight.commands.embed.open_model", never)
+    for name in ("q.png", "g.png"):
+        Image.new("RGB", (8, 16)).save(tmp_path / name)
+    (tmp_path / "list.CSV").write_text("path,person,camera,split\nq.png,1,c1,query\ng.png,1,,gallery\n")
+    code, _, err = said(capsys, tmp_path / "list.CSV")
+    assert code == 2
+    assert "1 of 1 gallery pictures have no camera" in err
+    assert "--protocol occluded" in err
+    (tmp_path / "cuhk-03.mat").write_bytes(b"no matlab file")
+    code, _, err = said(capsys, tmp_path / "cuhk-03.mat" / "labeled")
+    assert code == 2
+    assert "does not exist" not in err

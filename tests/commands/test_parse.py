@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,23 @@ def test_a_stopped_job_goes_on_and_ends_as_an_unbroken_one(crops: Path, tmp_path
     assert job(tmp_path / "broken").done == len(SIZES) - 1  # a map that vanished is made again
 
 
+def test_a_picture_that_changed_gets_a_new_map(crops: Path, tmp_path: Path, weights: Path) -> None:
+    model, out = load_parser(weights), tmp_path / "parsed"
+
+    def job() -> ParsingJob:
+        return ParsingJob(crops, out, model, LIP20_PARTS7, overlays=False, flip=False, batch=1)
+
+    list(job().run(lambda *_, **__: None))
+    Image.new("RGB", (40, 90)).save(crops / "one.png")
+    made = (out / "one.png").stat().st_mtime_ns
+    os.utime(crops / "one.png", ns=(made + 1, made + 1))
+    again = job()
+    assert again.done == len(SIZES) - 1
+    list(again.run(lambda *_, **__: None))
+    with Image.open(out / "one.png") as made_anew:
+        assert made_anew.size == (40, 90)
+
+
 def test_maps_of_another_model_or_labels_are_not_mixed(
     crops: Path, tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,7 +187,7 @@ def test_a_parser_saved_in_half_precision_loads_and_an_embedder_is_refused(tmp_p
     images = torch.randn(1, 3, 64, 32)
     with torch.inference_mode():
         assert torch.allclose(half.network(images).logits, model.network(images).logits, atol=0.2)
-    from resight.model import WEIGHTS
+    from resight.weight_files import WEIGHTS
 
     if (WEIGHTS / "baseline-lite" / "model.safetensors").exists():
         with pytest.raises(BadWeights, match="embedder's"):

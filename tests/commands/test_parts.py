@@ -84,3 +84,11 @@ def test_a_set_without_training_pictures_gets_maps_of_what_it_has(market: Path, 
     found = find_set(market)
     files = [crop.path for split in ("query", "gallery") for crop in found.crops(split)]
     assert len(load_part_maps(out, files, root=market).maps) == len(files) > 0
+
+
+def test_pictures_that_splits_share_are_parsed_once(market: Path, tmp_path: Path, capsys) -> None:
+    people = put(tmp_path / "people", "ann/1.jpg", "ann/2.jpg", "bob/1.jpg", "bob/2.jpg")
+    out = tmp_path / "parts"
+    assert main(["parts", str(people), "--model", str(parser(tmp_path / "w.safetensors")), "--out", str(out)]) == 0
+    with np.load(out / "maps-00000.npz") as chunk:
+        assert sorted(chunk["names"].tolist()) == ["ann/1.jpg", "ann/2.jpg", "bob/1.jpg", "bob/2.jpg"]

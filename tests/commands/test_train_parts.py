@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from resight.cli import main
+from resight.data.files import checksum
 from resight.data.part_maps import PartMapsWriter, PartStamp, read_stamp
 from resight.search.features import load_features
 from small_parser import untrained
@@ -29,9 +30,7 @@ def write_maps(people: Path, folder: Path, stamp: PartStamp = STAMP) -> Path:
     maps = np.random.default_rng(0).dirichlet(np.full(20, 0.3), (len(files), 16, 8)).transpose(0, 3, 1, 2) * 255
     names = [path.relative_to(people).as_posix() for path in files]
     ones = np.ones(len(files), np.float32)
-    PartMapsWriter(folder, stamp).add(
-        names, maps.astype(np.uint8), ones, ones * 0, [path.stat().st_size for path in files]
-    )
+    PartMapsWriter(folder, stamp).add(names, maps.astype(np.uint8), ones, ones * 0, [checksum(path) for path in files])
     return folder
 
 
@@ -110,9 +109,7 @@ def test_a_plain_folder_is_embedded_with_maps_where_they_are_looked_at(
         kept = PartMapsWriter(tmp_path / "plain", STAMP)
         names = sorted(path.name for path in plain.iterdir())
         ones, count = np.ones(len(names), np.float32), len(names)
-        kept.add(
-            names, np.full((count, 20, 16, 8), 12, np.uint8), ones, ones, [(plain / n).stat().st_size for n in names]
-        )
+        kept.add(names, np.full((count, 20, 16, 8), 12, np.uint8), ones, ones, [checksum(plain / n) for n in names])
         assert main([*embed, "--parts", str(tmp_path / "plain")]) == 0
     else:
         assert main(embed) == 0
@@ -166,7 +163,7 @@ def test_maps_of_another_size_or_of_pictures_that_changed_are_refused(
     stamp = replace(STAMP, height=8, width=4)
     files = sorted(people.rglob("*.jpg"))
     ones, small = np.ones(len(files), np.float32), np.full((len(files), 20, 8, 4), 12, np.uint8)
-    names, sizes = [path.relative_to(people).as_posix() for path in files], [path.stat().st_size for path in files]
+    names, sizes = [path.relative_to(people).as_posix() for path in files], [checksum(path) for path in files]
     PartMapsWriter(tmp_path / "small", stamp).add(names, small, ones, ones, sizes)
     assert main([*evaluate, str(tmp_path / "small")]) == 2
     assert "size (8, 4), but (16, 8) is needed" in capsys.readouterr().err

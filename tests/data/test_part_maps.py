@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,10 @@ def a_set(root: Path, count: int) -> list[Path]:
     return files
 
 
+def content(number: int) -> int:
+    return (number + 1) << 32 | zlib.crc32(b"x" * (number + 1))
+
+
 def map_of(number: int) -> np.ndarray:
     return np.random.default_rng(number).integers(0, 256, (3, 4, 2), dtype=np.uint8)
 
@@ -35,7 +40,8 @@ def write(folder: Path, numbers: list[int], stamp: PartStamp = STAMP) -> PartMap
     writer = PartMapsWriter(folder, stamp)
     quality = np.array(numbers, dtype=np.float32) / 10
     names = [f"query/{number}.jpg" for number in numbers]
-    writer.add(names, np.stack([map_of(number) for number in numbers]), quality, quality / 2, [n + 1 for n in numbers])
+    maps, contents = np.stack([map_of(number) for number in numbers]), [content(number) for number in numbers]
+    writer.add(names, maps, quality, quality / 2, contents)
     return writer
 
 
@@ -44,7 +50,7 @@ def test_maps_come_back_by_name_in_any_order_from_any_chunk(tmp_path: Path) -> N
     write(tmp_path / "parts", [0, 1, 2])
     writer = write(tmp_path / "parts", [5, 4, 3, 6])
     assert len(writer) == 7
-    assert all(writer.has(f"query/{number}.jpg", number + 1) for number in range(7))
+    assert all(writer.has(f"query/{number}.jpg", content(number)) for number in range(7))
     assert not writer.has("query/3.jpg", 99)  # changed since: a new map is needed
     order = [4, 0, 6, 2]
     wanted = [files[number] for number in order]
@@ -62,7 +68,7 @@ def test_pictures_without_maps_and_changed_pictures_are_named(tmp_path: Path) ->
     write(tmp_path / "parts", [0, 2])
     with pytest.raises(BadLabels, match=r"2 pictures have no part map .*query/1.jpg, query/3.jpg"):
         load_part_maps(tmp_path / "parts", files, root=tmp_path / "set")
-    files[2].write_bytes(b"another picture")
+    files[2].write_bytes(b"y" * 3)  # as long as it was
     with pytest.raises(BadLabels, match=r"1 pictures have changed .*query/2.jpg"):
         load_part_maps(tmp_path / "parts", [files[0], files[2]], root=tmp_path / "set")
 

@@ -370,3 +370,10 @@ def test_market_1501_itself_has_the_published_counts(shared_data):
     found = find_set(shared_data / "market1501")
     assert found.name == "market1501"
     assert [len(list(found.crops(split))) for split in SPLITS] == [12_936, 3_368, 19_732]
+
+
+def test_a_gallery_without_queries_is_whole(tmp_path):
+    root = put(tmp_path / "set", "train/ann/1.jpg", *(f"gallery/{name}/{n}.jpg" for name in "ab" for n in range(3)))
+    found = find_set(root)
+    assert len(list(found.crops("gallery"))) == 6
+    assert list(found.crops("query")) == []

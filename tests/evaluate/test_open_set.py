@@ -102,3 +102,16 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
     first, again = (evaluate_open_set(features_of(), rng=np.random.default_rng(5)) for _ in range(2))
     assert first.calibration == again.calibration
     assert first.threshold == again.threshold
+
+
+def test_thresholds_of_euclidean_parts_reach_as_far_as_their_distances() -> None:
+    rng = np.random.default_rng(0)
+    sides = []
+    for count in (300, 900):
+        rows, parts = 0.1 * rng.standard_normal((count, 4)), 30 * rng.standard_normal((count, 3, 8))
+        who, where = rng.integers(0, 30, count), rng.integers(0, 4, count)
+        sides.append(side(rows, who, where, parts=parts, visible=rng.random((count, 3))))
+    features = Features(*sides, "euclidean", 1.0)
+    found = evaluate_open_set(features, rng=rng, false_match_rate=0.6)  # more than are kept exactly
+    others = distance_matrix(features)[features.query.persons[:, None] != features.gallery.persons]
+    assert (others <= found.threshold.threshold).mean() == pytest.approx(0.6, abs=0.01)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from resight.errors import BadFeatures
 from resight.evaluate.protocols import PROTOCOLS, pool_queries
 from resight.evaluate.ranking import score_distances, score_features
+from resight.search.distances import distance_matrix
 from resight.search.features import Features, side
 
 
@@ -126,8 +129,21 @@ def test_pooling_single_pictures_changes_no_euclidean_score_either() -> None:
     features = Features(side(truth, np.arange(20), np.zeros(20)), gallery, "euclidean")
     assert score_features(features).mean_ap == score_features(features, protocol="multi-query").mean_ap == 1.0
     parts = rng.standard_normal((20, 6, 4)) * 9
-    query = side(truth, np.arange(20), np.zeros(20), parts=parts, visible=np.ones((20, 6)))
-    assert np.allclose(pool_queries(Features(query, query, "euclidean")).query.parts, parts)
+    visible = rng.random((20, 6))
+    visible[3, 2] = 0
+    query = side(truth, np.arange(20), np.zeros(20), parts=parts, visible=visible)
+    features = Features(query, replace(query, cameras=np.ones(20)), "euclidean", 1.0)
+    pooled = pool_queries(features)
+    assert np.allclose(pooled.query.visible, visible)
+    assert np.allclose(distance_matrix(pooled), distance_matrix(features), atol=0.05)  # a root of nearly nothing
+
+
+def test_pooled_parts_are_means_weighed_by_how_visible_they_are() -> None:
+    parts, visible = np.array([[[2.0, 0.0]], [[0.0, 8.0]]]), np.array([[1.0], [0.5]])
+    query = side(np.ones((2, 2)), np.array([1, 1]), np.array([1, 1]), parts=parts, visible=visible)
+    pooled = pool_queries(Features(query, query, "euclidean", 0.5)).query
+    assert pooled.visible == pytest.approx(np.array([[0.75]]))
+    assert pooled.parts == pytest.approx(np.array([[[2 / 1.5, 4 / 1.5]]]))
 
 
 def test_pooling_needs_features() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from resight.data.augment import normalise
 from resight.errors import BadRecipe, BadWeights
-from resight.model import build_embedder, find_weights, save_model
+from resight.model import build_embedder, save_model
 from resight.nn.resnet import ResNet18
 from resight.nn.vgg import VGG16
 from resight.parsers.ce2p import IMAGENET_MEAN, IMAGENET_SPREAD
@@ -20,6 +20,7 @@ from resight.parsing import load_parser
 from resight.train import embedder, starting
 from resight.train.pictures import TrainingSet
 from resight.train.recipe import EmbedderRecipe, recipe_hash
+from resight.weight_files import find_weights
 from small_parser import untrained
 
 RECIPE = EmbedderRecipe(backbone_weights="none")

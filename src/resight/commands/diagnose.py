@@ -174,7 +174,8 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         folders = [config.reid_set(str(config.x)).root, config.images]
     else:
         from resight.commands.embed import embed_set, open_model
-        from resight.model import DEFAULT_MODEL, find_weights
+        from resight.model import DEFAULT_MODEL
+        from resight.weight_files import find_weights
 
         reid_set = config.reid_set(str(config.x))
         folders = [reid_set.root]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,13 +95,28 @@ def embed_sides(
     maps = part_maps(parts, paths, names_from or root, model)
     with bar("embedding", total=len(crops)) as told:
         found = model.embed_files(paths, told=told, maps=maps)
-    columns = found.features, found.parts, found.visible
+
+    def filled(side: Side, rows: slice) -> Side:
+        parts, visible = (None if column is None else column[rows] for column in (found.parts, found.visible))
+        return replace(side, features=found.features[rows], parts=parts, visible=visible)
+
+    asked, searched = labels_of(query, gallery, root=root)
+    share = 0.0 if found.parts is None else model.settings.part_share
     first, rest = slice(len(query)), slice(len(query), None)
-    return Features(
-        _side(query, *(None if rows is None else rows[first] for rows in columns), root=root),
-        _side(gallery, *(None if rows is None else rows[rest] for rows in columns), root=root),
-        part_share=0.0 if found.parts is None else model.settings.part_share,
+    return Features(filled(asked, first), filled(searched, rest), part_share=share)
+
+
+def labels_of(query: Sequence[Crop], gallery: Sequence[Crop], *, root: Path | None = None) -> tuple[Side, Side]:
+    """Persons, cameras and files of both sides, features still without a number; both write an id the same way."""
+    crops = [*query, *gallery]
+    names = [(crop.path.relative_to(root) if root else crop.path).as_posix() for crop in crops]
+    both = Side(
+        features=np.zeros((len(crops), 0), np.float32),
+        persons=np.array([crop.person for crop in crops]),
+        cameras=np.array([NO_CAMERA if crop.camera is None else crop.camera for crop in crops]),
+        files=np.array(names),
     )
+    return both.take(slice(len(query))), both.take(slice(len(query), None))
 
 
 def part_maps(
@@ -123,25 +138,6 @@ def part_maps(
     loaded = load_part_maps(parts, unlike, root=root, labels="lip20", size=size, weights=settings.parser or None)
     rows = {path: row for row, path in enumerate(unlike)}
     return lambda some: np.asarray(loaded.maps[[rows[path] for path in some]], np.float32) / 255
-
-
-def _side(
-    crops: Sequence[Crop],
-    features: np.ndarray | None,
-    parts: np.ndarray | None,
-    visible: np.ndarray | None,
-    *,
-    root: Path | None,
-) -> Side:
-    names = [(crop.path.relative_to(root) if root else crop.path).as_posix() for crop in crops]
-    return Side(
-        features=np.asarray(features),
-        persons=np.array([crop.person for crop in crops]),
-        cameras=np.array([NO_CAMERA if crop.camera is None else crop.camera for crop in crops]),
-        files=np.array(names),
-        parts=parts,
-        visible=visible,
-    )
 
 
 def _embed_plain(config: Embed, pictures: list[Path]) -> None:

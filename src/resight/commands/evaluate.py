@@ -12,9 +12,10 @@ import numpy as np
 
 from resight.commands.datasets import SetOptions
 from resight.commands.evaluate_print import print_scores
+from resight.data.images import real_file
 from resight.errors import BadFeatures, BadRecipe, DatasetNotFound
 from resight.evaluate.open_set import OpenSet, evaluate_open_set
-from resight.evaluate.protocols import ProtocolName, pool_queries, rules_of
+from resight.evaluate.protocols import ProtocolName, match, pool_queries, rules_of
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of, write_scores
 from resight.evaluate.statistics import check_chance
@@ -172,29 +173,36 @@ def _features(config: Evaluate) -> tuple[Features, list[str]]:
                 f"{path} holds features already: leave --model, --parts and --layout out, or pass the data set."
             )
         return load_features(path), []
-    if config.x != "sample" and not path.is_dir() and path.suffix != ".csv":
+    if config.x != "sample" and not path.is_dir() and path.suffix.lower() != ".csv" and real_file(path) == path:
         seen = "is a file of another kind" if path.exists() else "does not exist"
         raise DatasetNotFound(f"{config.x} {seen}: {EXPECTED}.")
     return _embedded(config)
 
 
 def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
-    from resight.commands.embed import embed_set, open_model
+    from resight.commands.embed import embed_sides, labels_of, open_model
 
     try:
         reid_set = config.reid_set(config.x)
     except DatasetNotFound as error:
         raise DatasetNotFound(f"{error} ({EXPECTED}.)") from error
-    for split in ("query", "gallery"):
-        if next(reid_set.crops(split), None) is None:
+    query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
+    for split, crops in (("query", query), ("gallery", gallery)):
+        if not crops:
             raise DatasetNotFound(f"{config.x} has no {split} pictures, so there is nothing to search: {EXPECTED}.")
+    match(*labels_of(query, gallery, root=reid_set.root), rules_of(config.protocol))  # told before the long work
     model = open_model(config.model)
-    features, notes = embed_set(reid_set, model, parts=config.parts), list(reid_set.notes)
+    features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
+    notes = list(reid_set.notes)
     if rules_of(config.protocol).pooled:
         more = _more_query_pictures(reid_set, features.query, model, config.parts)
         if more is not None:
+            before = len(features.query.persons)
             features = pool_queries(features, more)
-            notes.append(f"{len(more.persons)} pictures of gt_bbox were pooled with the queries, by mean at length 1")
+            notes.append(
+                f"{before} queries and {len(more.persons)} pictures of gt_bbox were pooled into "
+                f"{len(features.query.persons)}: one for each person and camera, by mean at length 1"
+            )
     return features, notes
 
 
@@ -217,8 +225,9 @@ def _more_query_pictures(reid_set: ReidSet, query: Side, model: Model, parts: Pa
     paths, persons, cameras = zip(*found, strict=True)
     maps = part_maps(parts, paths, reid_set.root / "gt_bbox", model)
     with bar("embedding gt_bbox", total=len(paths)) as told:
-        rows = model.embed_files(paths, told=told, maps=maps).features
-    return side(rows, np.array(persons), np.array(cameras), np.array([path.name for path in paths]))
+        rows = model.embed_files(paths, told=told, maps=maps)
+    names = np.array([path.name for path in paths])
+    return side(rows.features, np.array(persons), np.array(cameras), names, parts=rows.parts, visible=rows.visible)
 
 
 def _about(config: Evaluate, features: Features, opened: OpenSet | None, notes: list[str]) -> dict[str, object]:
@@ -244,7 +253,8 @@ def _notes(features: Features, scores: RankingScores, config: Evaluate) -> list[
         notes.append("papers give no mAP for cuhk03: here it is the mean over the same draws")
     if rules_of(config.protocol).pooled:
         before, after = len(features.query.persons), len(scores.persons)
-        notes.append(f"{before} queries were pooled into {after}: one for each person and camera")
+        if before > after:  # else there was one of each, or pictures of gt_bbox were pooled with them
+            notes.append(f"{before} queries were pooled into {after}: one for each person and camera")
     if scores.unanswerable:
         notes.append(f"{scores.unanswerable} queries have no right answer: they are in no mean")
     return notes

@@ -42,8 +42,9 @@ class Export:
 def export(config: Export) -> int:
     """Write the file and say how far its answers are from PyTorch's."""
     from resight.export import export_embedder, export_parser
-    from resight.model import find_weights, load_model
+    from resight.model import load_model
     from resight.parsing import is_parser, load_parser
+    from resight.weight_files import find_weights
 
     path, size = find_weights(config.model), parse_size(config.input_size)
     if config.int8 != (config.calibration is not None):

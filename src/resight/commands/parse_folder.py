@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from resight.data.files import write_beside, write_json
-from resight.data.images import is_picture, read_picture, resize
+from resight.data.images import is_picture, read_picture, real_file, resize
 from resight.data.labels import write_map
 from resight.data.regrouping import Regrouping
 from resight.errors import BadPicture, BadRecipe, DatasetNotFound
@@ -105,14 +105,22 @@ class ParsingJob:
         write_json(path, facts)
 
     def _finished(self) -> dict[str, str]:
-        """Rows of the table whose map is there, by file; a torn last line is dropped."""
+        """Rows of the table whose map is there and no older than its picture, by file; a torn last line is dropped."""
         path = self.out / TABLE
         if not path.exists():
             return {}
         known = {name.as_posix() for name in self.files}
         with path.open(encoding="utf-8", newline="") as table:
             rows = (row for row in csv.reader(table) if len(row) == len(self._columns()))
-            return {row[0]: _line(row) for row in rows if row[0] in known and map_path(self.out, Path(row[0])).exists()}
+            return {row[0]: _line(row) for row in rows if row[0] in known and self._is_new(Path(row[0]))}
+
+    def _is_new(self, file: Path) -> bool:
+        """Whether a picture's map is there, and the picture has not changed since."""
+        try:
+            made = map_path(self.out, file).stat().st_mtime_ns
+            return real_file(self.root / file).stat().st_mtime_ns <= made
+        except OSError:
+            return False
 
     def _columns(self) -> list[str]:
         return ["file", "sure", "second_share", "hidden", "company", "view_degrees", *self.labels.classes]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
+from resight.data.files import checksum
 from resight.data.images import read_picture, real_file, resize
 from resight.data.label_sets import LIP20, find_labels
 from resight.data.labels import read_map
@@ -93,7 +94,8 @@ def parts(config: Parts) -> int:
         stamp = stamp_of(model, regrouping, size, flip=config.flip)
         source = partial(_parse, model=model, regrouping=regrouping, config=config)
     writer = PartMapsWriter(config.out, stamp)
-    todo = [file for file in files if not writer.has(file.relative_to(root).as_posix(), _bytes(file))]
+    contents = _Contents()
+    todo = [file for file in files if not writer.has(file.relative_to(root).as_posix(), contents[file])]
     problems: list[str] = []
     with torch_threads(config.threads), bar("part maps", total=len(files)) as told:
         told(len(files) - len(todo), total=len(files))
@@ -102,7 +104,7 @@ def parts(config: Parts) -> int:
             found = list(source(chunk, problems=problems))
             told(len(chunk), pictures=len(chunk))
             if found:
-                _write(writer, root, found)
+                _write(writer, root, found, contents)
     for problem in problems:
         print(f"resight: {problem}", file=sys.stderr)
     written = sum(path.stat().st_size for path in config.out.glob("maps-*.npz"))
@@ -204,7 +206,7 @@ def _files(config: Parts) -> tuple[Path, list[Path]]:
     for split in SPLITS:
         with suppress(DatasetNotFound):  # a set may lack a split: `resight occlude` writes no training pictures
             files += [crop.path for crop in reid_set.crops(split)]
-    return reid_set.root, files
+    return reid_set.root, list(dict.fromkeys(files))  # splits may share pictures
 
 
 def _parse(
@@ -252,20 +254,28 @@ def _quality(parsed: Parsed) -> float:
     return float(parsed.probabilities.max(axis=0).mean()) if np.isnan(parsed.sure) else parsed.sure
 
 
-def _write(writer: PartMapsWriter, root: Path, found: Sequence[Found]) -> None:
+def _write(writer: PartMapsWriter, root: Path, found: Sequence[Found], contents: Mapping[Path, int]) -> None:
     files, maps, quality, second = zip(*found, strict=True)
     writer.add(
         [file.relative_to(root).as_posix() for file in files],
         np.stack(maps),
         np.array(quality, dtype=np.float32),
         np.array(second, dtype=np.float32),
-        [_bytes(file) for file in files],
+        [contents[file] for file in files],
     )
 
 
-def _bytes(file: Path) -> int:
-    """Of a picture's file; -1 where there is none to ask."""
-    try:
-        return real_file(file).stat().st_size
-    except OSError:
-        return -1
+class _Contents(dict[Path, int]):
+    """Checksums of pictures' files, each read once; -1 where there is none to read."""
+
+    def __missing__(self, file: Path) -> int:
+        held = real_file(file)
+        if held != file:  # one MATLAB file holds many pictures
+            found = self[held]
+        else:
+            try:
+                found = checksum(file)
+            except OSError:
+                found = -1
+        self[file] = found
+        return found

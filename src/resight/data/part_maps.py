@@ -2,8 +2,8 @@
 
 A folder holds `parts.json` (the stamp) and `maps-*.npz`, some hundred crops each: maps n K h w, probabilities of the
 label set's classes in 0..255, with each crop's name, quality (0..1), share that another person covers (0..1, NaN where
-the parser does not say) and the size of the picture's file. A chunk is there whole or not at all, so a killed run goes
-on. For training the maps are decoded once into one memory-mapped array in the cache.
+the parser does not say) and the checksum of the picture's file. A chunk is there whole or not at all, so a killed run
+goes on. For training the maps are decoded once into one memory-mapped array in the cache.
 Refused: maps by another parser, label set or size than asked for, and maps of pictures that have changed since.
 Proof: tests/data/test_part_maps.py.
 """
@@ -24,7 +24,7 @@ from jaxtyping import Float, Float32, UInt8
 from numpy.typing import NDArray
 
 from resight.data.cache import cache_folder
-from resight.data.files import write_beside, write_json
+from resight.data.files import checksum, write_beside, write_json
 from resight.data.images import real_file
 from resight.errors import BadLabels
 
@@ -48,7 +48,7 @@ class PartStamp:
     height: int
     """Of a map, in cells."""
     width: int
-    version: int = 1
+    version: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +78,16 @@ class PartMapsWriter:
         for left in folder.glob(".*.partial"):  # of a killed run
             left.unlink()
         self._next = 1 + max((int(path.stem.split("-")[1]) for path in _chunk_files(folder)), default=-1)
-        self._bytes: dict[str, int] = {}
-        for chunk in map(lambda path: _read_chunk(path, "names", "bytes"), _chunk_files(folder)):
-            self._bytes.update(zip(chunk["names"].tolist(), chunk["bytes"].tolist(), strict=True))
+        self._contents: dict[str, int] = {}
+        for chunk in map(lambda path: _read_chunk(path, "names", "contents"), _chunk_files(folder)):
+            self._contents.update(zip(chunk["names"].tolist(), chunk["contents"].tolist(), strict=True))
 
-    def has(self, name: str, size: int) -> bool:
-        """Whether there is a map of a picture whose file has `size` bytes; a changed picture needs a new one."""
-        return self._bytes.get(name) == size
+    def has(self, name: str, content: int) -> bool:
+        """Whether there is a map of a picture whose file has this checksum; a changed picture needs a new one."""
+        return self._contents.get(name) == content
 
     def __len__(self) -> int:
-        return len(self._bytes)
+        return len(self._contents)
 
     def add(
         self,
@@ -95,18 +95,24 @@ class PartMapsWriter:
         maps: UInt8[np.ndarray, "n K h w"],
         quality: Float32[np.ndarray, " n"],
         second: Float32[np.ndarray, " n"],
-        sizes: Sequence[int],
+        contents: Sequence[int],
     ) -> None:
-        """Write one chunk; `sizes` are the picture files' bytes."""
+        """Write one chunk; `contents` are the picture files' checksums (`data.files.checksum`)."""
         shape = self.stamp.classes, self.stamp.height, self.stamp.width
         if maps.shape[1:] != shape:
             raise BadLabels(f"The maps are {maps.shape[1:]}, the folder's are {shape} (classes, height, width).")
         path = self.folder / f"maps-{self._next:05d}.npz"
         with write_beside(path) as partial, partial.open("wb") as file:
-            numbers = np.array(sizes, dtype=np.int64)
-            np.savez_compressed(file, names=np.array(names), maps=maps, quality=quality, second=second, bytes=numbers)
+            np.savez_compressed(
+                file,
+                names=np.array(names),
+                maps=maps,
+                quality=quality,
+                second=second,
+                contents=np.array(contents, dtype=np.int64),
+            )
         self._next += 1
-        self._bytes.update(zip(names, sizes, strict=True))
+        self._contents.update(zip(names, contents, strict=True))
 
 
 def read_stamp(folder: Path) -> PartStamp:
@@ -164,13 +170,15 @@ def load_part_maps(
     if len(place) < len(names):
         raise BadLabels(f"{len(names) - len(place)} pictures are asked for twice; name each once.")
     quality, second = np.full((2, len(names)), np.nan, dtype=np.float32)
-    sizes = np.full(len(names), -1, dtype=np.int64)
-    for _, rows, at, chunk in _rows_of(chunks, place, "names", "quality", "second", "bytes"):
-        quality[rows], second[rows], sizes[rows] = chunk["quality"][at], chunk["second"][at], chunk["bytes"][at]
-    _complain(folder, [names[row] for row in np.flatnonzero(sizes < 0)], "have no part map")
-    now = np.array([real_file(path).stat().st_size for path in files], dtype=np.int64)
-    _complain(folder, [names[row] for row in np.flatnonzero(sizes != now)], "have changed since their maps were made")
-    digest = hashlib.sha256(json.dumps([asdict(stamp), names, sizes.tolist(), _signs(chunks)]).encode()).hexdigest()
+    contents = np.full(len(names), -1, dtype=np.int64)
+    for _, rows, at, chunk in _rows_of(chunks, place, "names", "quality", "second", "contents"):
+        quality[rows], second[rows], contents[rows] = chunk["quality"][at], chunk["second"][at], chunk["contents"][at]
+    _complain(folder, [names[row] for row in np.flatnonzero(contents < 0)], "have no part map")
+    held = [real_file(path) for path in files]
+    now_of = {path: checksum(path) for path in dict.fromkeys(held)}  # one MATLAB file holds many pictures
+    changed = np.flatnonzero(contents != np.array([now_of[path] for path in held], dtype=np.int64))
+    _complain(folder, [names[row] for row in changed], "have changed since their maps were made")
+    digest = hashlib.sha256(json.dumps([asdict(stamp), names, contents.tolist(), _signs(chunks)]).encode()).hexdigest()
     path = cache_folder() / f"parts-{digest[:12]}.npy"
     if not path.exists():
         shape = len(names), stamp.classes, stamp.height, stamp.width
@@ -205,7 +213,7 @@ def _read_chunk(path: Path, *keys: str) -> dict[str, NDArray[np.generic]]:
             return {key: file[key] for key in keys}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadLabels(
-            f"{path} is damaged; delete it and run `resight parts` again to write its maps anew."
+            f"{path} is damaged or of an older kind; delete it and run `resight parts` again to write its maps anew."
         ) from error
 
 

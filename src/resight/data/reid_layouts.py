@@ -211,8 +211,9 @@ def identity_splits(root: Path, split: Split, own: Own) -> Iterator[Crop]:
     if folders:
         crops = _people(root, folders[0], own)
     else:
-        crops = _people(root, root / "test", own) if split == "query" else iter(())
-    if split == "train" or (root / "query").is_dir():
+        shared = split == "query" and not (root / "gallery").is_dir()
+        crops = _people(root, root / "test", own) if shared else iter(())
+    if split == "train" or any((root / name).is_dir() for name in ("query", "gallery")):
         yield from crops
     else:
         yield from share_out(crops, split)

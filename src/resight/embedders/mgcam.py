@@ -7,7 +7,8 @@ background) of stages 3 and 4 and 128 numbers each, all three with identity loss
 hard attention (the binary mask itself); soft attention on RGB or RGB+mask. `tied`: one set of weights for the streams,
 as the paper's figure says, or one each, as the released net has.
 Differs: batches of P × K instead of 128 random pictures, so that the siamese loss sees all pairs from the start; masks
-come from a parser; where a mask failed it is all 1. Masks are needed at test time unless `inputs` is "rgb".
+come from a parser; where a mask failed it is all 1. Masks are asked for at test time too unless `inputs` is "rgb" and
+`attention` not "hard".
 Proof: tests/embedders/test_mgcam.py.
 """
 

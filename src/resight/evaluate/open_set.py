@@ -175,9 +175,13 @@ class _Seen:
 
 
 def _farthest(features: Features) -> float:
-    """Bound every Euclidean distance."""
-    lengths = (row_lengths(side.features).max() for side in (features.query, features.gallery))
-    return max(float(sum(lengths)), 1e-6)
+    """Bound every Euclidean distance, of whole bodies and of parts."""
+    sides = features.query, features.gallery
+    kinds = [[row_lengths(side.features).max() for side in sides]]
+    if features.part_share > 0:
+        parts = [side.parts for side in sides if side.parts is not None]
+        kinds.append([row_lengths(one.reshape(-1, one.shape[2])).max() for one in parts])
+    return max(1e-6, *(float(sum(lengths)) for lengths in kinds))
 
 
 def _verification(rate: float, matches: NDArray[np.float32], others: NearTail) -> Rate:

@@ -199,7 +199,9 @@ def pool_queries(features: Features, more: Side | None = None) -> Features:
     if len(seen) < len(sides):
         gallery = replace(features.gallery, parts=None, visible=None)
         return Features(means, gallery, features.metric)
-    parts, visible = mean(unit * shown[:, :, None] for unit, shown in seen), mean(shown for _, shown in seen)
+    weighed, visible = mean(unit * shown[:, :, None] for unit, shown in seen), mean(shown for _, shown in seen)
+    scale = np.divide(1, visible, out=np.zeros_like(visible), where=visible > 0)
+    parts = weighed * scale[:, :, None]
     return replace(features, query=replace(means, parts=parts, visible=visible))
 
 

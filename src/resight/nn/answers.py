@@ -44,9 +44,11 @@ def largest(
 
     `through` is the network's own picture, for answers whose corners lie on its corners: they are brought to it first.
     """
-    high = probabilities.float()
-    if through is not None and tuple(high.shape[2:]) != through:
-        high = F.interpolate(high, through, mode="bilinear", align_corners=True)
-    if tuple(high.shape[2:]) != size:
-        high = F.interpolate(high, size, mode="bilinear", align_corners=False)
-    return np.asarray(high.argmax(1).to(torch.uint8).cpu().numpy())
+    found = torch.empty((len(probabilities), *size), dtype=torch.uint8)
+    for row, high in enumerate(probabilities.float().split(1)):  # large pictures need their classes' room only once
+        if through is not None and tuple(high.shape[2:]) != through:
+            high = F.interpolate(high, through, mode="bilinear", align_corners=True)
+        if tuple(high.shape[2:]) != size:
+            high = F.interpolate(high, size, mode="bilinear", align_corners=False)
+        found[row] = high[0].argmax(0)
+    return found.numpy()

@@ -17,12 +17,13 @@ from resight.data.augment import PIXEL_MEAN, PIXEL_SPREAD
 from resight.data.files import sha256
 from resight.embedders.one_pass import OnePass
 from resight.errors import BadRecipe, BadWeights, UnknownName
-from resight.model import build_embedder, find_weights, shipped_names
+from resight.model import build_embedder
 from resight.nn.backbones import FreezableBackbone, imagenet_weights
 from resight.parsers.ce2p import IMAGENET_MEAN, IMAGENET_SPREAD
 from resight.parsers.lite import TELLS
 from resight.parsing import load_parser
 from resight.train.recipe import EmbedderRecipe
+from resight.weight_files import find_weights, shipped_names
 
 
 def new_network(recipe: EmbedderRecipe, classes: int) -> nn.Module:

@@ -1,0 +1,95 @@
+"""Weights files of embedders and parsers: weights and the settings of their network in one safetensors file.
+
+Proof: tests/test_model.py, tests/test_parsing.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from resight.data.files import write_beside
+from resight.errors import BadWeights, UnknownName
+
+WEIGHTS: Final = Path(__file__).parent / "weights"
+FILE: Final = "model.safetensors"
+Kind = Literal["embedder", "parser"]
+SETTINGS_KEYS: Final[dict[Kind, str]] = {"embedder": "resight", "parser": "resight-parser"}
+"""Where a file's metadata holds the settings."""
+
+
+def shipped_names(pattern: str = "*") -> list[str]:
+    """Names of the weights in the package, embedders and parsers; a run's folder is none of them."""
+    return sorted(file.parent.name for file in WEIGHTS.glob(f"{pattern}/{FILE}"))
+
+
+def find_weights(name: str | Path, *, what: str = "model", pattern: str = "*") -> Path:
+    """The weights file behind a shipped name, a run folder, or a file.
+
+    Raises BadWeights for a folder without one, UnknownName (a `what`, one of those shipped that fit `pattern`) else.
+    """
+    given = Path(name)
+    if given.is_dir():
+        if (given / FILE).is_file():
+            return given / FILE
+        raise BadWeights(f"{given} holds no {FILE}. Pass a finished run folder or a weights file.")
+    if given.is_file():
+        return given
+    shipped = shipped_names(pattern)
+    if str(name) in shipped:
+        return WEIGHTS / str(name) / FILE
+    raise UnknownName(f"{what}, run folder or weights file", str(name), shipped)
+
+
+def kind_of(path: Path) -> Kind | None:
+    """Whose weights a file holds; None where resight did not write it. Raises BadWeights for one that is damaged."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as opened:
+            told = opened.metadata() or {}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise BadWeights(f"{path} is not a readable weights file ({error}). Train or download it again.") from error
+    return next((kind for kind, key in SETTINGS_KEYS.items() if key in told), None)
+
+
+def read_weights(path: Path, kind: Kind, settings: type[Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights, half precision widened, and the settings that the dataclass knows.
+
+    Raises BadWeights for a damaged file, one that resight did not write, or one of the other kind.
+    """
+    found = kind_of(path)
+    if found != kind:
+        what = "was not written by resight" if found is None else f"holds {_a(found)}'s weights"
+        raise BadWeights(
+            f"{path} {what}, and {_a(kind)} is needed: pass a run of `resight train {kind}` or a shipped name."
+        )
+    with safetensors.safe_open(path, framework="pt") as opened:
+        facts = json.loads(opened.metadata()[SETTINGS_KEYS[kind]])
+    known = {field.name for field in fields(settings)}
+    state = safetensors.torch.load_file(path)
+    return widened(state), {key: value for key, value in facts.items() if key in known}
+
+
+def write_weights(path: Path, kind: Kind, state: Mapping[str, Tensor], settings: Any, *, half: bool) -> None:
+    """Write weights and settings (a dataclass); `half` halves the file's size."""
+    kept = {
+        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
+        for name, value in state.items()
+    }
+    with write_beside(path) as partial:
+        safetensors.torch.save_file(kept, partial, metadata={SETTINGS_KEYS[kind]: json.dumps(asdict(settings))})
+
+
+def widened(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in float32; what counts stays whole numbers."""
+    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def _a(kind: Kind) -> str:
+    return f"{'an' if kind == 'embedder' else 'a'} {kind}"
