@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from resight.data.augment import normalise
 from resight.data.images import resize
 from resight.data.labels import LabelSet, find_labels
+from resight.data.mirror import flip_soft
 from resight.data.regrouping import Regrouping, regroup_probabilities
 from resight.errors import BadWeights, UnknownName
 from resight.nn.answers import Answer, largest, mean_answer
@@ -166,8 +167,7 @@ class ParserModel:
         hidden, company = found.hidden, found.company
         if flip:
             mirrored = self.network(images.flip(3))
-            swap = torch.from_numpy(self.labels.swap().astype(np.int64)).to(self.device)
-            classes = (classes + probabilities(mirrored.logits).flip(3)[:, swap]) / 2
+            classes = (classes + flip_soft(probabilities(mirrored.logits), self.labels)) / 2
             sure = None if sure is None else (sure + mirrored.sure) / 2
             second = None if second is None else (second + mirrored.second.flip(3)) / 2
             view = None if view is None else (view + mirrored.view * mirrored.view.new_tensor([1, -1])) / 2

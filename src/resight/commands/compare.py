@@ -66,7 +66,7 @@ def compare(config: Compare) -> int:
     both = ~(np.isnan(first.ap) | np.isnan(second.ap[order]))
     _print(config, found, {name: _means(first, second, field, order, both) for name, field in COMPARED})
     if config.conditions is not None:
-        _print_by_condition(config, first, second.ap[order])
+        _print_by_condition(config, config.conditions, first, second.ap[order])
     if config.at_least is None:
         return 0
     gain = found["mAP"].difference
@@ -186,14 +186,13 @@ def shown_conditions(path: Path, files: Sequence[str]) -> dict[str, Float[np.nda
     return found
 
 
-def _print_by_condition(config: Compare, first: QueryScores, second: Float[np.ndarray, " Q"]) -> None:
+def _print_by_condition(config: Compare, conditions: Path, first: QueryScores, second: Float[np.ndarray, " Q"]) -> None:
     """The difference in mAP among the queries that show a condition and among those that do not."""
     from rich.console import Console
 
-    assert config.conditions is not None
     table = plain_table("queries that show", "with", "B - A", "95 %", "without", "B - A", "95 %")
     answered = ~(np.isnan(first.ap) | np.isnan(second))
-    for name, shown in shown_conditions(config.conditions, [str(file) for file in first.files]).items():
+    for name, shown in shown_conditions(conditions, [str(file) for file in first.files]).items():
         cells: list[str] = []
         for kind in (1, 0):
             some = answered & (shown == kind)

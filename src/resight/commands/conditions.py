@@ -81,9 +81,10 @@ def open_parser(name: str | None, *, flip: bool = False) -> OpenParser:
     """
     if name == NO_PARSER:
         return None, LIP20, PRIOR
+    from resight.nn.device import best_device
     from resight.parsing import DEFAULT_PARSER, load_parser, weights_print
 
-    model = load_parser(name or DEFAULT_PARSER)
+    model = load_parser(name or DEFAULT_PARSER, device=best_device())
     told = f"{name or DEFAULT_PARSER} {weights_print(model)[:8]}"
     if flip:
         return functools.partial(model.parse, flip=True), model.labels, f"{told}, mirrored too"

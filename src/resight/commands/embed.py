@@ -67,11 +67,10 @@ def embed(config: Embed) -> int:
 
 def open_model(name: str | None) -> Model:
     """Load a model by name, run folder or file; None is the default model. On the GPU when there is one."""
-    import torch
-
     from resight.model import DEFAULT_MODEL, load_model
+    from resight.nn.device import best_device
 
-    return load_model(name or DEFAULT_MODEL, device="cuda" if torch.cuda.is_available() else "cpu")
+    return load_model(name or DEFAULT_MODEL, device=best_device())
 
 
 def embed_set(reid_set: ReidSet, model: Model, *, parts: Path | None = None) -> Features:

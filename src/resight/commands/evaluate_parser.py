@@ -45,16 +45,15 @@ def evaluate_parser(
     """
     if not scales or not all(0.1 <= scale <= 4 for scale in scales):
         raise BadRecipe(f"--scales is {', '.join(map(str, scales))}; give numbers from 0.1 to 4.")
-    import torch
+    from resight.nn.device import best_device
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     found = find_parsing_set(root)
     records = [record for record in found.pictures("val") if record.labels is not None]
     if not records:
         raise DatasetNotFound(f"{root} has no labelled pictures to validate on; {found.layout.name} was recognised.")
     tables = {}
     for size in sizes:
-        model = load_parser(name, device=device, size=size)
+        model = load_parser(name, device=best_device(), size=size)
         target = model.labels if labels is None else find_labels(labels)
         confusion = _count(model, records, target, flip=flip, scales=scales)
         scores = confusion.scores()

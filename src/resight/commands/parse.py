@@ -47,18 +47,16 @@ class Parse:
 
 def parse(config: Parse) -> int:
     """Write the maps; says on stderr what was done and where the time went; exit code 1 when files were left out."""
-    import torch
-
     from resight.commands.parse_folder import ParsingJob
     from resight.data.label_sets import find_labels
     from resight.data.regrouping import find_regrouping
+    from resight.nn.device import best_device
     from resight.parsing import DEFAULT_PARSER, load_parser
     from resight.train.resources import torch_threads
 
     if config.batch < 1:
         raise BadRecipe(f"--batch is {config.batch}; it must be at least 1.")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_parser(config.model or DEFAULT_PARSER, device=device, size=parse_size(config.input_size))
+    model = load_parser(config.model or DEFAULT_PARSER, device=best_device(), size=parse_size(config.input_size))
     regrouping = find_regrouping(model.labels, find_labels(config.labels))
     job = ParsingJob(
         config.photos, config.out, model, regrouping, overlays=config.overlays, flip=config.flip, batch=config.batch

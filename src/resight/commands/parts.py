@@ -72,9 +72,8 @@ class Parts(SetOptions):
 
 def parts(config: Parts) -> int:
     """Write the maps; says on stderr what was done; exit code 1 when files were left out."""
-    import torch
-
     from resight.data.regrouping import find_regrouping
+    from resight.nn.device import best_device
     from resight.parsing import DEFAULT_PARSER, load_parser
     from resight.train.resources import torch_threads
 
@@ -89,7 +88,7 @@ def parts(config: Parts) -> int:
         stamp = PartStamp(parser=TRUTH, weights=TRUTH, height=size[0], width=size[1], **_labels_of(regrouping))
         source: Source = partial(_labelled, truth=_truth(root), regrouping=regrouping, size=size)
     else:
-        model = load_parser(config.model or DEFAULT_PARSER, device="cuda" if torch.cuda.is_available() else "cpu")
+        model = load_parser(config.model or DEFAULT_PARSER, device=best_device())
         regrouping = find_regrouping(model.labels, find_labels(config.labels))
         stamp = stamp_of(model, regrouping, size, flip=config.flip)
         source = partial(_parse, model=model, regrouping=regrouping, config=config)
@@ -118,13 +117,12 @@ def parse_pictures(folder: Path, parser: str | None) -> Callable[[Sequence[NDArr
 
     Raises BadLabels where the parser (a name, run or file; None is parser-lite) is not the one that made them.
     """
-    import torch
-
     from resight.data.regrouping import find_regrouping
+    from resight.nn.device import best_device
     from resight.parsing import DEFAULT_PARSER, load_parser
 
     stamp = read_stamp(folder)
-    model = load_parser(parser or DEFAULT_PARSER, device="cuda" if torch.cuda.is_available() else "cpu")
+    model = load_parser(parser or DEFAULT_PARSER, device=best_device())
     regrouping, flip = find_regrouping(model.labels, find_labels(stamp.labels)), stamp.parser.endswith(MIRRORED)
     size = stamp.height, stamp.width
     mine = stamp_of(model, regrouping, size, flip=flip)

@@ -1,4 +1,4 @@
-"""Two streams, one for the picture and one for the person cut free of it, joined: the first number to beat.
+"""Two streams, one for the picture and one for the person cut free of it, joined.
 
 Source: an unpublished net ("two-stream", no attention, no feature matching): 384 × 128, 16 persons × 4 pictures,
 400 epochs, batch-hard triplets on all features; mAP 49.3, Rank-1 71.2 as was reported, on a set that was not named.

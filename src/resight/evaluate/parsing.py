@@ -170,8 +170,8 @@ def _sides(counts: Int64[np.ndarray, "K K"], labels: LabelSet) -> tuple[int, int
 def check_table(rows: Sequence[float], mean: float, classes: int) -> None:
     """Raise BadLabels for a table of IoU that cannot be right: a row too few or many, or another mean than printed.
 
-    The table "384x128" that a predecessor of this project printed is such a one: six of its rows and its mean leave
-    0.6246 for the background, where it says 0.7844.
+    A table "384x128" that was printed for CE2P is such a one: six of its rows and its mean leave 0.6246 for the
+    background, where it says 0.7844.
     """
     if len(rows) != classes:
         raise BadLabels(f"The table has {len(rows)} rows and the label set {classes} classes; it is not printed.")

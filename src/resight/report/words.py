@@ -11,12 +11,11 @@ import functools
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final, Literal
+from typing import Literal
 
 from markupsafe import Markup, escape
 
 Language = Literal["en", "zh"]
-LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
 
 
 @dataclass(frozen=True, slots=True)
