@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from resight.evaluate.protocols import searched
 from resight.evaluate.ranking import score_features
-from resight.report.strips import camera_pairs, distance_histogram, searched, worst_strips
+from resight.report.strips import camera_pairs, distance_histogram, worst_strips
 from resight.search.distances import distance_matrix
 from resight.search.features import Features
 from resight.types import Side
@@ -132,6 +133,6 @@ def test_unknown_or_single_cameras_give_no_table(features, cameras):
 
 def test_pooled_queries_are_what_the_strips_show(features):
     scores = score_features(features, protocol="multi-query")
-    pooled = searched(features, "multi-query")
+    pooled, _ = searched(features, "multi-query")
     strips = worst_strips(pooled, scores, count=99)
     assert len(strips) == scores.answered < len(features.query.persons)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from resight.commands.datasets import SetOptions
 from resight.data.images import read_picture
 from resight.errors import BadFeatures, BadPicture, BadRecipe, DatasetNotFound
-from resight.evaluate.protocols import ProtocolName, rules_of
+from resight.evaluate.protocols import ProtocolName, rules_of, searched
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of
 from resight.search.choosing import DistanceName, choose_distance
@@ -99,7 +99,7 @@ def describe(
 ) -> ReportInput:
     """Score the features and gather everything that a page says; `notes` stand before its own."""
     from resight.report.facts import ReportInput
-    from resight.report.strips import camera_pairs, distance_histogram, searched, worst_strips
+    from resight.report.strips import camera_pairs, distance_histogram, worst_strips
 
     scores = score_features(features, protocol=protocol)
     if scores.answered == 0:
@@ -107,7 +107,7 @@ def describe(
             f"None of the {scores.unanswerable} queries has a true match that the protocol `{protocol}` counts; "
             "check persons and cameras with `resight data check`, or choose another --protocol."
         )
-    features = searched(features, protocol)
+    features, _ = searched(features, protocol, draws=True)
     gallery = features.gallery.persons
     junk = int((gallery.astype(str) == str(JUNK)).sum())
     counts = f"{len(features.query.persons):,} queries × {len(gallery) - junk:,} gallery pictures"

@@ -19,12 +19,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
-from resight.errors import BadFeatures, BadRecipe
+from resight.errors import BadFeatures
 from resight.evaluate.counting import Places, standings
-from resight.evaluate.protocols import Matching, ProtocolName, match, pool_queries, rules_of
+from resight.evaluate.protocols import Matching, ProtocolName, searched
 from resight.evaluate.ties import Standings, harmonic_numbers
 from resight.search.distances import distance_blocks, stored_blocks
-from resight.search.features import Features, check_features
+from resight.search.features import Features
 
 HEAVIEST: Final = 1000
 
@@ -162,21 +162,6 @@ def ledger_of(features: Features, *, protocol: ProtocolName = "market", heaviest
         heaviest=heavy.triples(answered),
         features=features,
     )
-
-
-def searched(features: Features, protocol: ProtocolName) -> tuple[Features, Matching]:
-    """Features as the protocol searches them, with their pairs; raises BadFeatures and BadRecipe."""
-    check_features(features)
-    rules = rules_of(protocol)
-    if rules.single_shot:
-        raise BadRecipe("`cuhk03` draws single pictures; the ledger needs all of them: pass `--protocol cuhk03-np`.")
-    matching = match(features.query, features.gallery, rules)
-    if rules.pooled:
-        features = pool_queries(features)
-        matching = match(features.query, features.gallery, rules)
-    if len(matching.counted) == 0:
-        raise BadFeatures("Every gallery picture is junk (person -1): there is nothing to search.")
-    return features, matching
 
 
 def rows_of(features: Features, matching: Matching, distances: NDArray[np.float32] | None = None) -> Iterator[Row]:

@@ -17,9 +17,9 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from scipy import sparse
 
-from resight.diagnose.ledger import Row, rows_of, searched
+from resight.diagnose.ledger import Row, rows_of
 from resight.errors import BadFeatures
-from resight.evaluate.protocols import ProtocolName
+from resight.evaluate.protocols import Matching, ProtocolName, searched
 from resight.search.features import Features
 
 Where = Literal["query", "match", "wrong", "pair"]
@@ -125,20 +125,20 @@ def cells_of(
     ):
         if len(given) != len(there.persons):
             raise BadFeatures(f"{len(given)} {name} pictures have conditions, but {len(there.persons)} have features.")
-    pooled = searched(features, protocol)[0]
+    pooled, matching = searched(features, protocol)
     if pooled is not features:
         raise BadFeatures(f"`{protocol}` pools queries, whose conditions would mix: use another protocol.")
-    return _Sorter(features, marks, protocol, distances).cells()
+    return _Sorter(features, marks, matching, distances).cells()
 
 
 class _Sorter:
     """One pass over the rows of a search. Codes are numbers of patterns: of queries, of gallery pictures, of pairs."""
 
     def __init__(
-        self, features: Features, marks: Marks, protocol: ProtocolName, distances: NDArray[np.float32] | None
+        self, features: Features, marks: Marks, matching: Matching, distances: NDArray[np.float32] | None
     ) -> None:
         self.features, self.marks, self.distances = features, marks, distances
-        self.matching = searched(features, protocol)[1]
+        self.matching = matching
         self.query_patterns, self.query_code = _codes(marks.query)
         self.picture_patterns, code = _codes(marks.gallery[self.matching.counted])
         self.picture_code = code

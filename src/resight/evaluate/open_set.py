@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from resight.errors import BadFeatures, BadRecipe
 from resight.evaluate.calibration import Calibration, CalibrationSample, calibrate
-from resight.evaluate.protocols import Matching, ProtocolName, match, pool_queries, rules_of
+from resight.evaluate.protocols import Matching, ProtocolName, searched
 from resight.search.distances import distance_blocks
-from resight.search.features import Features, check_features
+from resight.search.features import Features
 from resight.search.rows import row_lengths
 
 RATES: Final = (0.1, 0.01, 0.001, 0.0001, 0.00001)
@@ -74,14 +74,7 @@ def evaluate_open_set(
     """Measure thresholds and fit a probability; half of the persons fit it, the other half judge it."""
     if not 0 < false_match_rate < 1:
         raise BadRecipe(f"A false-match rate of {false_match_rate:g} makes no sense; choose one between 0 and 1.")
-    check_features(features)
-    rules = rules_of(protocol)
-    if rules.single_shot:
-        raise BadRecipe("`cuhk03` draws single pictures, an open set needs all of them: pass `--protocol cuhk03-np`.")
-    matching = match(features.query, features.gallery, rules)
-    if rules.pooled:
-        features = pool_queries(features)
-        matching = match(features.query, features.gallery, rules)
+    features, matching = searched(features, protocol)
     seen = _Seen(features, matching, rng)
     for part in distance_blocks(features, rows=block):
         seen.look(part.start, np.take(part.distances, matching.counted, axis=1))

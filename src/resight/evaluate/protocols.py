@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
-from resight.errors import BadFeatures, UnknownName
-from resight.search.features import Features
+from resight.errors import BadFeatures, BadRecipe, UnknownName
+from resight.search.features import Features, check_features
 from resight.search.part_distances import unit_parts
 from resight.search.rows import normalised
 from resight.types import JUNK, NO_CAMERA, Side
@@ -135,8 +135,13 @@ def rules_of(name: str) -> Rules:
 
 
 def match(query: Labels, gallery: Labels, rules: Rules) -> Matching:
-    """Give numbers to the persons of both sides; raises BadFeatures where cameras are needed and not known."""
+    """Give numbers to the persons of both sides.
+
+    Raises BadFeatures where cameras are needed and not known, and for a gallery of nothing but junk.
+    """
     counted = np.flatnonzero(gallery.persons != _written(JUNK, gallery.persons))
+    if len(counted) == 0:
+        raise BadFeatures("Every gallery picture is junk (person -1): there is nothing to search.")
     names, person = np.unique(gallery.persons[counted], return_inverse=True)
     place = np.minimum(np.searchsorted(names, query.persons), max(len(names) - 1, 0))
     known = names[place] == query.persons if len(names) else np.zeros(len(query.persons), dtype=np.bool_)
@@ -149,6 +154,22 @@ def match(query: Labels, gallery: Labels, rules: Rules) -> Matching:
     starts = np.concatenate([[0], np.cumsum(np.bincount(person, minlength=len(names)))])
     by_person = np.argsort(person, kind="stable")
     return Matching(counted, person, query_person, by_person, starts, query.cameras, cameras, rules.ignored)
+
+
+def searched(features: Features, protocol: ProtocolName, *, draws: bool = False) -> tuple[Features, Matching]:
+    """Features as a protocol searches them, pooled where it pools queries, and their pairs.
+
+    Raises BadFeatures for what cannot be searched and, unless `draws`, BadRecipe for `cuhk03`.
+    """
+    check_features(features)
+    rules = rules_of(protocol)
+    if rules.single_shot and not draws:
+        raise BadRecipe("`cuhk03` draws single pictures, and this needs all of them: pass `--protocol cuhk03-np`.")
+    matching = match(features.query, features.gallery, rules)  # before pooling, which needs cameras
+    if rules.pooled:
+        features = pool_queries(features)
+        matching = match(features.query, features.gallery, rules)
+    return features, matching
 
 
 def draw_single_shots(

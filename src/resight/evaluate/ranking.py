@@ -28,11 +28,11 @@ from resight.evaluate.protocols import (
     ProtocolName,
     draw_single_shots,
     match,
-    pool_queries,
     rules_of,
+    searched,
 )
 from resight.search.distances import distance_blocks
-from resight.search.features import Features, check_features, check_ids
+from resight.search.features import Features, check_ids
 
 RANKS: Final = 50
 """Length of the CMC curve, rank 1 first."""
@@ -84,16 +84,10 @@ def score_features(
     `rng` draws for `cuhk03` only; None is seed 0. `only` says which pairs of one person (query rows, gallery rows)
     count as right answers; the others are ignored. Raises BadFeatures for what cannot be scored.
     """
-    check_features(features)
-    rules = rules_of(protocol)
-    matching = replace(match(features.query, features.gallery, rules), only=only)
-    if rules.pooled:
-        if only is not None:
-            raise BadFeatures(f"`{protocol}` pools pictures, so a choice among pairs of pictures has no meaning there.")
-        features = pool_queries(features)
-        matching = match(features.query, features.gallery, rules)
-    if len(matching.counted) == 0:
-        raise BadFeatures("Every gallery picture is junk (person -1): there is nothing to search.")
+    if rules_of(protocol).pooled and only is not None:
+        raise BadFeatures(f"`{protocol}` pools pictures, so a choice among pairs of pictures has no meaning there.")
+    features, matching = searched(features, protocol, draws=True)
+    matching = replace(matching, only=only)
     first, last = int(matching.counted[0]), int(matching.counted[-1]) + 1  # junk at either end costs no products
     inside = matching.counted - first
     blocks = (
@@ -119,8 +113,6 @@ def score_distances(
     if rules.pooled:
         raise BadFeatures(f"`{protocol}` pools the features of several pictures: pass features, not distances.")
     matching = match(query, gallery, rules)
-    if len(matching.counted) == 0:
-        raise BadFeatures("Every gallery picture is junk (person -1): there is nothing to search.")
     return _score(_rows_of(distances, query), matching.counted, shape[1], matching, query, protocol, rng)
 
 

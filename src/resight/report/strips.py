@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from resight.evaluate.protocols import Matching, match, pool_queries, rules_of, same_camera
+from resight.evaluate.protocols import Matching, match, rules_of, same_camera
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.report.facts import CameraPairs, Histogram, Strip, Tile
 from resight.search.distances import distance_blocks
@@ -28,11 +28,6 @@ MOST_CAMERAS: Final = 16
 """With more cameras than this on a side the table of pairs is left out."""
 _MOST_BINS: Final = 60
 _HISTOGRAM_QUERIES: Final = 200
-
-
-def searched(features: Features, protocol: str) -> Features:
-    """Return the features whose rows the scores speak of: the same, or pooled where the protocol pools queries."""
-    return pool_queries(features) if rules_of(protocol).pooled else features
 
 
 def worst_strips(features: Features, scores: RankingScores, *, count: int, top: int = TOP) -> tuple[Strip, ...]:
