@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+from jaxtyping import Bool
 from numpy.typing import NDArray
 
 Split = Literal["train", "query", "gallery"]
@@ -30,6 +31,11 @@ NO_CAMERA: Final = -1
 
 IGNORE: Final = 255
 """Label of a pixel that no loss and no score counts: padding, or a class outside the label set."""
+
+
+def written_as(number: int, ids: NDArray[np.generic]) -> Bool[np.ndarray, " N"]:
+    """Which ids are this reserved number, among numbers or among text."""
+    return np.asarray(ids == (str(number) if ids.dtype.kind == "U" else number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,11 @@ class Side:
     files: NDArray[Any]
     parts: NDArray[np.float32] | None = None
     visible: NDArray[np.float32] | None = None
+
+    @property
+    def junk(self) -> Bool[np.ndarray, " N"]:
+        """Pictures that no protocol counts."""
+        return written_as(JUNK, self.persons)
 
     def take(self, rows: NDArray[Any] | slice) -> Side:
         """Only these rows, of everything."""

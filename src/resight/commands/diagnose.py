@@ -17,7 +17,6 @@ from resight.commands.diagnose_fixes import FIXES, fixed_mean_ap, read_decisions
 from resight.commands.diagnose_page import DOSE, compare, read_run, write_report
 from resight.commands.diagnose_text import print_findings
 from resight.commands.progress import bar
-from resight.commands.report import stored_root
 from resight.data.cache import fingerprint
 from resight.data.files import sha256, write_json
 from resight.data.part_maps import read_stamp
@@ -32,7 +31,7 @@ from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.ranking import score_features
 from resight.evaluate.statistics import check_chance
 from resight.report.words import Language
-from resight.search.features import Features, load_features, save_features
+from resight.search.features import Features, load_features, save_features, stored_root
 
 RULES: Final = "4"
 """Raised when a rule of attribution changes: tables of different rules are not comparable."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from resight.commands.report import read_pictures
 from resight.data.images import read_picture
 from resight.data.labels import LabelSet
 from resight.diagnose import tables
@@ -45,6 +44,7 @@ def write_report(
     """Write the page with the pictures that it shows, and with body parts over them where there is a parser."""
     from resight.diagnose.page import page_of
     from resight.report.diagnosis_page import write_diagnosis
+    from resight.report.pictures import read_shrunk
     from resight.report.words import say
 
     page = page_of(
@@ -58,7 +58,7 @@ def write_report(
         dataset=dataset,
     )
     files = dict.fromkeys(shown_files(page))
-    pictures = read_pictures(files, folders, blur_heads=blur_heads)
+    pictures = read_shrunk(files, folders, blur_heads=blur_heads)
     overlays = {} if parse is None else _overlays(files, folders, parse, labels, blur_heads=blur_heads)
     write_diagnosis(path, page, pictures, overlays, language=language)
 

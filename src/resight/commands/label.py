@@ -85,13 +85,13 @@ def label(config: Label) -> int:
 
 
 def _write(config: Label, reid_set: ReidSet, labels: Labels) -> int:
-    from resight.commands.report import read_pictures
     from resight.report.label_page import write_label_page
+    from resight.report.pictures import read_shrunk
 
     table = config.out / "labels.csv"
     if table.exists() and config.labels is None:
         raise CannotWrite(f"{table} is there already: go on with `--labels {table}`, or choose another --out.")
-    pictures = read_pictures(dict.fromkeys(labels.files), [reid_set.root], blur_heads=False)
+    pictures = read_shrunk(dict.fromkeys(labels.files), [reid_set.root], blur_heads=False)
     names = (*COLUMNS, *labels.answers)
     page = config.out / PAGE
     shown = write_label_page(

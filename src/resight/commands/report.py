@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from resight.commands.datasets import SetOptions
-from resight.data.images import read_picture
-from resight.errors import BadFeatures, BadPicture, BadRecipe, DatasetNotFound
+from resight.errors import BadFeatures, BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName, rules_of, searched
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of
 from resight.search.choosing import DistanceName, choose_distance
-from resight.search.features import UNREADABLE, Features, load_features
-from resight.types import JUNK
+from resight.search.features import Features, load_features, stored_root
 
 if TYPE_CHECKING:
     from resight.report.facts import ReportInput, Scores
@@ -75,7 +72,7 @@ class _Source:
 def report(config: Report) -> int:
     """Write the page (and the PNG files) and say on stdout where it is."""
     from resight.report.pages import tiles_of, write_page
-    from resight.report.pictures import write_strips
+    from resight.report.pictures import read_shrunk, write_strips
 
     if config.worst < 0:
         raise BadRecipe(f"--worst is {config.worst}; give the number of queries to show, 0 or more.")
@@ -84,7 +81,7 @@ def report(config: Report) -> int:
     notes = [HEADS_NOTE] if config.blur_heads else []
     page = describe(features, config.protocol, worst=config.worst, title=source.title, model=source.model, notes=notes)
     files = {tile.file: None for strip in page.strips for tile in tiles_of(strip)}
-    pictures = read_pictures(files, source.folders, blur_heads=config.blur_heads)
+    pictures = read_shrunk(files, source.folders, blur_heads=config.blur_heads)
     shown = write_page(config.out, page, pictures)
     if config.png is not None:
         written = sum(1 for _ in write_strips(config.png, page.strips, pictures))
@@ -108,9 +105,8 @@ def describe(
             "check persons and cameras with `resight data check`, or choose another --protocol."
         )
     features, _ = searched(features, protocol, draws=True)
-    gallery = features.gallery.persons
-    junk = int((gallery.astype(str) == str(JUNK)).sum())
-    counts = f"{len(features.query.persons):,} queries × {len(gallery) - junk:,} gallery pictures"
+    junk = int(features.gallery.junk.sum())
+    counts = f"{len(features.query.persons):,} queries × {len(features.gallery.persons) - junk:,} gallery pictures"
     if junk:
         counts += f" ({junk:,} junk pictures left out)"
     rules = rules_of(protocol)
@@ -140,22 +136,6 @@ def _distance(features: Features) -> str:
     return f"{features.metric}{parts}"
 
 
-def read_pictures(files: Iterable[str], folders: Sequence[Path], *, blur_heads: bool) -> dict[str, NDArray[np.uint8]]:
-    """Read the pictures that can be found below one of the folders, small; what cannot be read is left out."""
-    from resight.report.pictures import blur_head, shrink
-
-    pictures: dict[str, NDArray[np.uint8]] = {}
-    for file in files:
-        for folder in folders:
-            try:
-                pixels = read_picture(folder / file)
-            except BadPicture:
-                continue
-            pictures[file] = shrink(blur_head(pixels) if blur_heads else pixels)
-            break
-    return pictures
-
-
 def _open(config: Report) -> _Source:
     path = Path(config.x)
     if config.images is not None and not config.images.is_dir():
@@ -179,15 +159,6 @@ def _open(config: Report) -> _Source:
     features = embed_set(reid_set, open_model(config.model), parts=config.parts)
     name = config.x if config.x == "sample" else reid_set.root.resolve().name
     return _Source(features, name, config.model or DEFAULT_MODEL, (reid_set.root,))
-
-
-def stored_root(path: Path) -> Path | None:
-    """Read the folder that a features file says its names are relative to, if it says so."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Path(str(arrays["root"])) if "root" in arrays.files else None
-    except UNREADABLE:
-        return None
 
 
 def _scores(scores: RankingScores) -> Scores:

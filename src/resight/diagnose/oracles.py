@@ -24,7 +24,6 @@ from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.statistics import RESAMPLES, bootstrap_over_persons
 from resight.search.features import Features
 from resight.search.rows import normalised
-from resight.types import JUNK
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +69,8 @@ def clean_twins(features: Features, marks: Marks) -> CleanTwins:
     count = len(query.persons)
     persons = np.concatenate([query.persons, gallery.persons])
     group = group_numbers(persons, np.concatenate([query.cameras, gallery.cameras]))
-    junk = gallery.persons.astype(str) == str(JUNK)
-    unread = np.zeros(len(junk), np.bool_) if marks.unread is None else marks.unread[1]
-    clean = np.flatnonzero(~marks.gallery.any(1) & ~junk & ~unread)
+    unread = np.zeros(len(gallery.persons), np.bool_) if marks.unread is None else marks.unread[1]
+    clean = np.flatnonzero(~marks.gallery.any(1) & ~gallery.junk & ~unread)
     values = normalised(gallery)
     twin = np.full(int(group.max()) + 1, -1)
     order = clean[np.argsort(group[count:][clean], kind="stable")]
@@ -82,7 +80,7 @@ def clean_twins(features: Features, marks: Marks) -> CleanTwins:
         mean = values[rows].mean(0)
         twin[number] = rows[int((values[rows] @ mean).argmax())]
     of_gallery = twin[group[count:]]
-    of_gallery[junk] = -1
+    of_gallery[gallery.junk] = -1
     return CleanTwins(twin[group[:count]], of_gallery)
 
 

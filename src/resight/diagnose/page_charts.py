@@ -16,7 +16,6 @@ from resight.diagnose.tables import read_table
 from resight.errors import BadRecipe
 from resight.report.diagnosis_facts import CameraLoss, DoseCurve, Look, Scatter
 from resight.report.words import Both, say
-from resight.types import JUNK
 
 MOST_DOTS: Final = 600
 MOST_CAMERAS: Final = 16
@@ -29,7 +28,7 @@ def trust(found: Findings) -> tuple[tuple[Both, Both | str], ...]:
     gallery = ledger.features.gallery
     matches = np.bincount(ledger.match_query)
     matches = matches[matches > 0]
-    junk = int((gallery.persons.astype(str) == str(JUNK)).sum())
+    junk = int(gallery.junk.sum())
     strangers = ~np.isin(gallery.persons, ledger.features.query.persons)
     span = {"low": matches.min(), "high": matches.max(), "mid": f"{np.median(matches):g}"}
     total = f"{len(gallery.persons) - junk:,}"

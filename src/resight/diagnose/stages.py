@@ -19,7 +19,6 @@ from resight.data.labels import LIP20, LabelSet
 from resight.diagnose.conditions import PRIOR, Conditions, Measurements, Parse, measure
 from resight.diagnose.marks import Likeness, Marks
 from resight.search.features import Features
-from resight.types import JUNK
 
 KEPT: Final = 1_000
 """Pictures whose measurements are one file."""
@@ -115,9 +114,8 @@ def marks_of(features: Features, conditions: Conditions | None, *, rng: np.rando
 
 
 def _strangers(features: Features) -> Bool[np.ndarray, " G"]:
-    persons = features.gallery.persons
-    junk = persons.astype(str) == str(JUNK)
-    return np.asarray(~np.isin(persons, features.query.persons) & ~junk)
+    gallery = features.gallery
+    return np.asarray(~np.isin(gallery.persons, features.query.persons) & ~gallery.junk)
 
 
 def _likeness(

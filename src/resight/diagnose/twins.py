@@ -22,7 +22,6 @@ from resight.evaluate.protocols import ProtocolName, rules_of, same_camera
 from resight.evaluate.ranking import score_features
 from resight.evaluate.statistics import RESAMPLES, bootstrap_over_persons, sign_flip
 from resight.search.features import Features
-from resight.types import JUNK
 
 FEWEST_GROUPS: Final = 20
 POWER: Final = 2.8
@@ -74,7 +73,7 @@ def every_turn(features: Features, *, protocol: ProtocolName = "market") -> Turn
     if rules_of(protocol).ignored is not same_camera:
         return None
     gallery = features.gallery
-    asked = np.flatnonzero(gallery.persons != (str(JUNK) if gallery.persons.dtype.kind == "U" else JUNK))
+    asked = np.flatnonzero(~gallery.junk)
     asked = asked[np.isin(gallery.persons[asked], features.query.persons)]
     turn = gallery.take(asked)
     aps, parts = [], [(features.query, np.arange(len(features.query.persons)), False), (turn, asked, True)]

@@ -22,7 +22,7 @@ from resight.errors import BadFeatures, BadRecipe, UnknownName
 from resight.search.features import Features, check_features
 from resight.search.part_distances import unit_parts
 from resight.search.rows import normalised
-from resight.types import JUNK, NO_CAMERA, Side
+from resight.types import JUNK, NO_CAMERA, Side, written_as
 
 ProtocolName = Literal["market", "cuhk03", "cuhk03-np", "occluded", "multi-query"]
 PairFilter = Callable[[NDArray[np.intp], NDArray[np.intp]], Bool[np.ndarray, " M"]]
@@ -139,7 +139,7 @@ def match(query: Labels, gallery: Labels, rules: Rules) -> Matching:
 
     Raises BadFeatures where cameras are needed and not known, and for a gallery of nothing but junk.
     """
-    counted = np.flatnonzero(gallery.persons != _written(JUNK, gallery.persons))
+    counted = np.flatnonzero(~written_as(JUNK, gallery.persons))
     if len(counted) == 0:
         raise BadFeatures("Every gallery picture is junk (person -1): there is nothing to search.")
     names, person = np.unique(gallery.persons[counted], return_inverse=True)
@@ -226,13 +226,8 @@ def pool_queries(features: Features, more: Side | None = None) -> Features:
     return replace(features, query=replace(means, parts=parts, visible=visible))
 
 
-def _written(number: int, ids: NDArray[np.generic]) -> int | str:
-    """Write a reserved id the way this array writes ids."""
-    return str(number) if ids.dtype.kind == "U" else number
-
-
 def _check_cameras(name: str, cameras: NDArray[np.generic], rows: NDArray[np.intp], side: Labels) -> None:
-    unknown = cameras == _written(NO_CAMERA, cameras)
+    unknown = written_as(NO_CAMERA, cameras)
     if cameras.dtype.kind == "U":
         unknown |= cameras == ""
     if not unknown.any():

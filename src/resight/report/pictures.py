@@ -8,7 +8,7 @@ Proof: tests/report/test_pictures.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from io import BytesIO
@@ -20,6 +20,8 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont, features
 
 from resight.data.files import write_beside
+from resight.data.images import read_picture
+from resight.errors import BadPicture
 from resight.report.facts import Strip, Tile
 
 Colour = tuple[int, int, int]
@@ -223,3 +225,17 @@ def _squeezed(text: str, keep: int) -> str:
 
 def _broken(text: str, length: int) -> list[str]:
     return [text[start : start + length] for start in range(0, len(text), length)]
+
+
+def read_shrunk(files: Iterable[str], folders: Sequence[Path], *, blur_heads: bool) -> dict[str, Pixels]:
+    """Read the pictures that can be found below one of the folders, small; what cannot be read is left out."""
+    pictures: dict[str, Pixels] = {}
+    for file in files:
+        for folder in folders:
+            try:
+                pixels = read_picture(folder / file)
+            except BadPicture:
+                continue
+            pictures[file] = shrink(blur_head(pixels) if blur_heads else pixels)
+            break
+    return pictures
