@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from PIL import Image
 
 from resight.cli import main
+from resight.commands.evaluate_maps import as_json
 from resight.data.label_sets import PARTS7
 from resight.data.labels import LIP20, write_map
 from resight.data.regrouping import LIP20_PARTS7, regroup_map
+from resight.evaluate.parsing import Confusion
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -128,3 +131,14 @@ def test_something_that_is_no_folder_is_told_what_was_expected(tmp_path, capsys)
     assert code == 2
     assert "nowhere is no folder" in err
     assert "a folder of label maps" in err
+
+
+def test_what_is_undefined_is_null_in_the_file() -> None:
+    """NaN is no JSON."""
+    confusion = Confusion(LIP20)
+    confusion.add(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8))
+    scores = replace(confusion.scores(), precision=np.array([1.0, *[np.nan] * 19]))
+    content = as_json(scores, {"mean_iou": (0.1, float("nan"))}, confusion, {})
+    told = json.loads(json.dumps(content, allow_nan=False))
+    assert (told["precision"][:2], told["side_confusion"]) == ([1.0, None], None)  # no side is there to be confused
+    assert told["ci95"]["mean_iou"] == [0.1, None]

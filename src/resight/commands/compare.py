@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from resight.commands.diagnose_text import plain_table
+from resight.commands.tables import plain_table
 from resight.diagnose.tables import read_table
 from resight.diagnose.thresholds import read_thresholds
 from resight.errors import BadFeatures, BadRecipe
@@ -136,14 +136,10 @@ def _means(
 
 
 def _print(config: Compare, found: dict[str, PairedDifference], means: dict[str, tuple[float, float]]) -> None:
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("", "A", "B", "B - A", "95 % interval", "p", ""):
-        table.add_column(head, justify="left" if head == "" else "right", no_wrap=True)
+    table = plain_table("", "A", "B", "B - A", "95 % interval", "p", "", left=(0, 6))
     for name, result in found.items():
         table.add_row(
             name,
@@ -190,7 +186,7 @@ def _print_by_condition(config: Compare, conditions: Path, first: QueryScores, s
     """The difference in mAP among the queries that show a condition and among those that do not."""
     from rich.console import Console
 
-    table = plain_table("queries that show", "with", "B - A", "95 %", "without", "B - A", "95 %")
+    table = plain_table("queries that show", "with", "B - A", "95 %", "without", "B - A", "95 %", tight=True)
     answered = ~(np.isnan(first.ap) | np.isnan(second))
     for name, shown in shown_conditions(conditions, [str(file) for file in first.files]).items():
         cells: list[str] = []

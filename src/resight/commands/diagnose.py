@@ -31,7 +31,7 @@ from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.ranking import score_features
 from resight.evaluate.statistics import check_chance
 from resight.report.words import Language
-from resight.search.features import Features, load_features, save_features, stored_root
+from resight.search.features import Features, load_features, save_features
 
 RULES: Final = "4"
 """Raised when a rule of attribution changes: tables of different rules are not comparable."""
@@ -162,6 +162,8 @@ def _named(config: Diagnose) -> str:
 
 def _features(config: Diagnose) -> tuple[Features, list[Path]]:
     """Read or make features; and the folders that pictures may lie in, those that hold none left out."""
+    from resight.report.pictures import stored_root
+
     path = Path(str(config.x))
     if config.parts is not None and (path.suffix == ".npz" or config.features is not None):
         raise BadRecipe("The features are there already: leave --parts out, or leave the features file out.")

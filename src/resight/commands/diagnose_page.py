@@ -99,7 +99,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 def compare(folders: tuple[Path, ...], out: Path, console: Console, *, language: Language) -> int:
     """Print the loss of two diagnoses by cause, side by side, and write it as a page."""
-    from resight.commands.diagnose_text import plain_table
+    from resight.commands.tables import plain_table
     from resight.report.diagnosis_facts import DifferenceInput
     from resight.report.diagnosis_page import write_difference
 
@@ -118,7 +118,7 @@ def compare(folders: tuple[Path, ...], out: Path, console: Console, *, language:
         losses.append({})
         for row in tables.read_table(folder / "shares.csv"):
             losses[-1][row["cause"]] = losses[-1].get(row["cause"], 0.0) + float(row["loss"])
-    table = plain_table("cause", "A", "B", "B - A")
+    table = plain_table("cause", "A", "B", "B - A", tight=True)
     first, second = losses
     names = sorted({*first, *second}, key=lambda one: second.get(one, 0.0) - first.get(one, 0.0))
     rows = tuple((name, first.get(name, 0.0), second.get(name, 0.0)) for name in names)

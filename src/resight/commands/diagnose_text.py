@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from resight.commands.tables import plain_table
 from resight.diagnose.causes import Split
 from resight.diagnose.findings import Findings
 from resight.diagnose.grades import GRADES
@@ -28,7 +29,7 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
     """Print the sentence, the table and the checks."""
     loss, rest = found.ledger.loss, found.split.unexplained
     console.print(sentence(found.ledger, found.split), markup=False)
-    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "matches", "oracle", "grade")
+    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "matches", "oracle", "grade", tight=True)
     for one in found.verdicts:
         mine = [share for share in found.split.shares if share.cause == one.cause]
         ends = _ends(sum(share.low for share in mine), sum(share.high for share in mine)) if mine else ""
@@ -120,14 +121,3 @@ def _short(twins: Twins | None) -> str:
 
 def _ends(low: float, high: float) -> str:
     return f"{low * 100:.1f} - {high * 100:.1f}"
-
-
-def plain_table(*heads: str) -> Any:
-    """A table without frames, the first column to the left."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)  # nine columns fit into 80 signs
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="left" if number == 0 else "right", no_wrap=True)
-    return table

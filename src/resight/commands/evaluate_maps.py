@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from resight.data.files import write_json
+from resight.commands.tables import plain_table
+from resight.data.files import as_json_kinds, write_json
 from resight.data.label_sets import LabelSet, find_labels
 from resight.data.labels import read_map
 from resight.data.regrouping import Regrouping, find_regrouping, load_regrouping, regroup_map
@@ -127,36 +128,25 @@ def as_json(
     scores: ParsingScores, intervals: dict[str, tuple[float, float]], confusion: Confusion, about: dict[str, Any]
 ) -> dict[str, Any]:
     """All scores as the scores file has them."""
-    content = {name: _plain(value) for name, value in asdict(scores).items() if name != "labels"}
-    return content | {
+    content = {name: value for name, value in asdict(scores).items() if name != "labels"} | {
         "labels": scores.labels.name,
         "classes": scores.labels.classes,
         "confusion": confusion.counts.tolist(),
-        "ci95": {name: [_plain(low), _plain(high)] for name, (low, high) in intervals.items()},
+        "ci95": {name: [low, high] for name, (low, high) in intervals.items()},
         "about": about,
     }
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it: arrays as lists, what is undefined as null."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return None if isinstance(value, float) and np.isnan(value) else value
+    return dict(as_json_kinds(content))
 
 
 def print_scores(
     scores: ParsingScores, intervals: dict[str, tuple[float, float]], notes: list[str], *, title: str = ""
 ) -> None:
     """Print both tables: the scores with their intervals, and a row for every class."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{title}{scores.pictures:,} pictures, {scores.pixels:,} pixels, {scores.labels.name}")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("", "score", "95 % interval", "what it is"):
-        table.add_column(head, justify="left" if head in ("", "what it is") else "right", no_wrap=True)
+    table = plain_table("", "score", "95 % interval", "what it is", left=(0, 3))
     rows = [
         ("pixel accuracy", "pixel_accuracy", "right pixels"),
         ("mean accuracy", "mean_accuracy", "recall over all classes"),
@@ -171,9 +161,7 @@ def print_scores(
         low, high = intervals.get(name, (np.nan, np.nan))
         table.add_row(title, _share(getattr(scores, name)), _between(low, high), what)
     console.print(table)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("", "class", "IoU", "recall", "precision", "F1"):
-        table.add_column(head, justify="left" if head == "class" else "right", no_wrap=True)
+    table = plain_table("", "class", "IoU", "recall", "precision", "F1", left=(1,))
     columns = zip(scores.labels.classes, scores.iou, scores.recall, scores.precision, scores.f1, strict=True)
     for number, (name, *values) in enumerate(columns):
         table.add_row(str(number), name + " (absent)" * (name in scores.absent), *(f"{value:.4f}" for value in values))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from resight.commands.tables import plain_table
 from resight.evaluate.open_set import OpenSet, Rate
 from resight.evaluate.ranking import RankingScores
 from resight.evaluate.score_file import Intervals
@@ -16,7 +17,6 @@ from resight.evaluate.views import ViewScores
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 SHOWN_RANKS: Final = (1, 5, 10)
 
@@ -35,7 +35,7 @@ def print_scores(
     console = Console(highlight=False, soft_wrap=True)
     counts = f"{len(scores.persons):,} queries × {gallery:,} gallery pictures"
     console.print(f"{counts}, {scores.answered:,} queries answered")
-    table = _table("", "score", "95 % interval", "what it is")
+    table = plain_table("", "score", "95 % interval", "what it is", left=(0, 3))
     rows = [
         ("mAP", scores.mean_ap, intervals.mean_ap, "precision at hits"),
         ("mAP trapezoid", scores.mean_ap_trapezoid, intervals.mean_ap_trapezoid, "as in older papers"),
@@ -58,7 +58,7 @@ def print_scores(
 
 
 def _print_open_set(console: Console, opened: OpenSet) -> None:
-    table = _table("false rate", "same person (TAR)", "distance", "search (DIR)", "distance")
+    table = plain_table("false rate", "same person (TAR)", "distance", "search (DIR)", "distance")
     for pair, search in zip(opened.tar_at_far, opened.dir_at_far, strict=True):
         table.add_row(f"{pair.false_rate:g}", *_rate(pair), *_rate(search))
     console.print(table)
@@ -71,16 +71,6 @@ def _print_open_set(console: Console, opened: OpenSet) -> None:
         f"Probability of one person: calibration error {_number(fitted.expected_error)}, log loss "
         f"{_number(fitted.log_loss)} on {fitted.held_out_persons} persons that it was not fitted on."
     )
-
-
-def _table(*heads: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="left" if number == 0 or head == "what it is" else "right", no_wrap=True)
-    return table
 
 
 def _between(low: float, high: float) -> str:

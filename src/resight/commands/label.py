@@ -121,10 +121,10 @@ def _check(config: Label, reid_set: ReidSet, labels: Labels) -> int:
 def _print(result: tuple[Agreement, ...], seen: int) -> None:
     from rich.console import Console
 
-    from resight.commands.diagnose_text import plain_table
+    from resight.commands.tables import plain_table
 
     console = Console(highlight=False, soft_wrap=True)
-    table = plain_table("condition", "yes", "no", "AUC", "95 %", "chance", "best signal", "AUC", "chance")
+    table = plain_table("condition", "yes", "no", "AUC", "95 %", "chance", "best signal", "AUC", "chance", tight=True)
     for one in result:
         known = not math.isnan(one.auc)
         table.add_row(

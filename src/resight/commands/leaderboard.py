@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from resight.commands.tables import plain_table
+from resight.data.files import as_json_kinds
 from resight.errors import DatasetNotFound
 from resight.evaluate.leaderboard import CONDITIONS, ROWS, Contrast, Entry, Row, contrasts, read_entries, summary
 from resight.evaluate.statistics import OverSeeds
@@ -61,17 +63,13 @@ def _rows(entries: Sequence[Entry]) -> list[tuple[Row, list[Entry]]]:
 
 
 def _print(protocol: str, entries: Sequence[Entry]) -> None:
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True, width=400)
     what = {"validation": "held-out training persons", "market1501": "Market-1501, official test split"}[protocol]
     console.print(f"{what}; mAP with its 95 % interval over seeds and persons (p: over persons alone)")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     heads = ("method", "backbone", "seeds", *SHOWN, "Rank-1", "parameters", "multiply-adds", "pictures/s", "training")
-    for number, head in enumerate((*heads, "recipe", "hardware")):
-        table.add_column(head, justify="left" if number < 2 else "right", no_wrap=True)
+    table = plain_table(*heads, "recipe", "hardware", left=(0, 1))
     for row, some in _rows(entries):
         scores = [_score(summary(some, condition)) for condition in SHOWN]
         rank1 = [entry.scores["clean"]["rank1"] for entry in some if "clean" in entry.scores]
@@ -136,7 +134,7 @@ def _facts(entries: Sequence[Entry]) -> dict[str, Any]:
             {
                 **asdict(row),
                 "measured": bool(some),
-                "scores": {name: _plain(found) for name in CONDITIONS if (found := summary(some, name)) is not None},
+                "scores": {name: found for name in CONDITIONS if (found := summary(some, name)) is not None},
                 "seeds": [_without_persons(entry) for entry in some],
                 "commands": [_command(entry) for entry in some],
             }
@@ -144,8 +142,8 @@ def _facts(entries: Sequence[Entry]) -> dict[str, Any]:
     differences = contrasts(entries)
     contrasted = {name for one in differences if one.found is not None for name in (one.first, one.second)}
     hashes = sorted({entry.recipe_hash for entry in entries if entry.row in contrasted})
-    facts = [{**_plain(one), "verdict": one.verdict} for one in differences]
-    return {"rows": rows, "contrasts": facts, "recipe hashes of contrasted rows": hashes}
+    facts = [{**asdict(one), "verdict": one.verdict} for one in differences]
+    return dict(as_json_kinds({"rows": rows, "contrasts": facts, "recipe hashes of contrasted rows": hashes}))
 
 
 def _command(entry: Entry) -> str:
@@ -161,9 +159,3 @@ def _without_persons(entry: Entry) -> dict[str, Any]:
         name: {key: value for key, value in one.items() if key not in heavy} for name, one in entry.scores.items()
     }
     return facts
-
-
-def _plain(record: Any) -> dict[str, Any]:
-    """A record as JSON's own kinds; NaN becomes null."""
-    facts = json.loads(json.dumps(asdict(record)), parse_constant=lambda _: None)
-    return dict(facts)

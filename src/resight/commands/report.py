@@ -15,7 +15,7 @@ from resight.evaluate.protocols import ProtocolName, rules_of, searched
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of
 from resight.search.choosing import DistanceName, choose_distance
-from resight.search.features import Features, load_features, stored_root
+from resight.search.features import Features, load_features
 
 if TYPE_CHECKING:
     from resight.report.facts import ReportInput, Scores
@@ -137,6 +137,8 @@ def _distance(features: Features) -> str:
 
 
 def _open(config: Report) -> _Source:
+    from resight.report.pictures import stored_root
+
     path = Path(config.x)
     if config.images is not None and not config.images.is_dir():
         raise DatasetNotFound(f"--images names {config.images}, which is no folder; name the data set's folder.")

@@ -5,12 +5,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from resight.errors import CannotWrite
 
@@ -50,8 +55,25 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write a JSON file, one space deep, as `write_beside` writes."""
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    """Write a JSON file, one space deep, as `write_beside` writes; what is not finite becomes null."""
+    write_text(path, json.dumps(as_json_kinds(content), indent=1, allow_nan=False) + "\n")
+
+
+def as_json_kinds(value: Any) -> Any:
+    """Turn records and arrays into JSON's own kinds; what is not finite becomes null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return as_json_kinds(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): as_json_kinds(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray):
+        return as_json_kinds(value.tolist())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [as_json_kinds(one) for one in value]
+    if isinstance(value, np.generic):
+        return as_json_kinds(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def link(source: Path, path: Path) -> None:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from resight.data.files import write_text
+from resight.data.files import write_json
 from resight.errors import BadFeatures
 from resight.evaluate.ranking import RankingScores
 from resight.evaluate.statistics import RESAMPLES, bootstrap_over_persons
@@ -97,7 +97,7 @@ def write_scores(
         **about,
         "queries": {name: getattr(one, name) for name in ("files", "persons", *QUERY_SCORES)},
     }
-    write_text(path, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+    write_json(path, content)
 
 
 def read_query_scores(path: Path) -> QueryScores:
@@ -120,20 +120,3 @@ def read_query_scores(path: Path) -> QueryScores:
 
 def _number(value: float | int | None) -> float:
     return math.nan if value is None else float(value)
-
-
-def _plain(value: Any) -> Any:
-    """Turn records and arrays into JSON's own kinds; what is not finite becomes null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -23,6 +23,7 @@ from resight.data.files import write_beside
 from resight.data.images import read_picture
 from resight.errors import BadPicture
 from resight.report.facts import Strip, Tile
+from resight.search.features import UNREADABLE
 
 Colour = tuple[int, int, int]
 
@@ -239,3 +240,12 @@ def read_shrunk(files: Iterable[str], folders: Sequence[Path], *, blur_heads: bo
             pictures[file] = shrink(blur_head(pixels) if blur_heads else pixels)
             break
     return pictures
+
+
+def stored_root(path: Path) -> Path | None:
+    """Read the folder that a features file says its names are relative to, if it says so."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Path(str(arrays["root"])) if "root" in arrays.files else None
+    except UNREADABLE:
+        return None

@@ -99,15 +99,6 @@ def save_features(path: Path | str, features: Features, *, root: Path | None = N
     _write(Path(path), arrays)
 
 
-def stored_root(path: Path) -> Path | None:
-    """Read the folder that a features file says its names are relative to, if it says so."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Path(str(arrays["root"])) if "root" in arrays.files else None
-    except UNREADABLE:
-        return None
-
-
 def load_plain_features(path: Path | str) -> tuple[NDArray[np.float32], Shaped[np.ndarray, " N"]]:
     """Read the features of a plain folder: features N D and the N file names."""
     path = Path(path)
