@@ -20,6 +20,12 @@ PARSED: Final = "parser_quality-parser-lite.json"
 DIAGNOSED: Final = "market1501_diagnosis-one-pass.json"
 SHARES: Final = ("0 (whole bodies)", "0.5", "0.8", "0.9", "0.95", "0.98", "0.99", "1 (parts alone)")
 """Rows of `benchmarks/part_share.py`."""
+CYCLES: Final = (
+    "`baseline-lite`, 12 epochs at 128 × 64",
+    "`one-pass`, 3 epochs at 192 × 96",
+    "`one-pass`, 3 more",
+)
+"""Rows of `benchmarks/more_cycles.py`."""
 CAUSES: Final = {
     "similar_clothing": "look-alike clothes",
     "pose_viewpoint": "pose and viewpoint",
@@ -61,6 +67,10 @@ def between(bounds: list[float]) -> str:
 
 def seconds(value: float) -> str:
     return f"{value:.2f} s"
+
+
+def minutes(value: float) -> str:
+    return f"{value / 60:.0f}"
 
 
 def mebibytes(value: float) -> str:
@@ -120,7 +130,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     "docs/parsers_survey.md": ("survey", "survey-cost", "components"),
     "docs/diagnosis.md": ("planted",),
     "docs/market1501.md": ("market-causes", "market-remedies"),
-    "docs/reid_survey.md": ("contrasts", "masked", "part-share", "part-share-one-pass"),
+    "docs/reid_survey.md": ("contrasts", "masked", "part-share", "part-share-one-pass", "more-cycles"),
 }
 """Which tables a page holds."""
 
@@ -138,6 +148,13 @@ HEADS: Final[dict[str, list[str]]] = {
         table: ["share of parts in the distance", "mAP", "40 % hidden: mAP", "other view: mAP"]
         for table in ("part-share", "part-share-one-pass")
     },
+    "more-cycles": [
+        "held-out run, each started from the one above",
+        "minutes on one core",
+        *("mAP", "gained", "95 % interval"),
+        *("40 % hidden: mAP", "gained", "95 % interval"),
+        *("other view: mAP", "gained", "95 % interval"),
+    ],
     "market-causes": [
         "cause",
         "queries that show it",
@@ -319,6 +336,23 @@ ROWS: Final[dict[str, list[tuple[str, Sequence[Cell | str]]]]] = {
         ]
         for table, run in (("part-share", "visible-parts-1"), ("part-share-one-pass", "one-pass-held-out"))
     },
+    "more-cycles": [
+        (
+            says,
+            [
+                Cell("more_cycles.json", f"rows.{row}.seconds", minutes),
+                *(
+                    cell
+                    for place in ("clean", "occluded-40", "other-view")
+                    for cell in (
+                        Cell("more_cycles.json", f"rows.{row}.scores.{place}.mean_ap", percent),
+                        *(cells("more_cycles.json", *looks("gain", f"rows.{row}.gains.{place}")) if row else ("", "")),
+                    )
+                ),
+            ],
+        )
+        for row, says in enumerate(CYCLES)
+    ],
     "transfer": [
         (
             says,

@@ -97,7 +97,7 @@ def test_overrides_replace_what_the_file_says_and_reach_into_tables(recipe):
         ("epochs = 1\nlambda = 'much'", ["`lambda` must be a number, but is 'much'"]),
         ("epochs = 1\noptimiser = 3", ["`optimiser` must be a table"]),
         ("epochs = 1\n[optimiser]\nrat = 3", ["optimiser", "no key `rat`", "`rate`"]),
-        ("epochs = 1\n[optimiser]\nkind = 'adamw'", ["one of 'sgd', 'adam-w'", "Did you mean 'adam-w'?"]),
+        ("epochs = 1\n[optimiser]\nkind = 'adamw'", ["one of 'sgd', 'adam-w'", "Did you mean `adam-w`?"]),
         ("epochs = ", ["not valid TOML"]),
     ],
 )

@@ -9,7 +9,6 @@ Proof: tests/test_config.py.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import tomllib
 import types
@@ -18,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from resight.errors import BadRecipe, UnknownName
+from resight.errors import BadRecipe, UnknownName, nearest
 
 C = TypeVar("C")
 
@@ -141,8 +140,7 @@ def _field_name(key: str, fields: Mapping[str, object], where: str) -> str:
     named = {_key(name): name for name in fields}
     if _key(key) in named:
         return named[_key(key)]
-    near = difflib.get_close_matches(_key(key), named, n=1, cutoff=0.4)
-    hint = f" Did you mean `{near[0]}`?" if near else ""
+    hint = nearest(_key(key), named)
     raise BadRecipe(f"{where}: there is no key `{key}`.{hint} Known: {', '.join(sorted(named))}.")
 
 
@@ -207,8 +205,7 @@ def _fit_literal(value: Any, choices: tuple[Any, ...], where: str) -> Any:
     for choice in choices:
         if type(choice) is type(value) and choice == value:
             return choice
-    near = difflib.get_close_matches(str(value), map(str, choices), n=1, cutoff=0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = nearest(str(value), map(str, choices))
     raise BadRecipe(f"{where} must be one of {', '.join(map(repr, choices))}, but is {value!r}.{hint}")
 
 

@@ -66,10 +66,14 @@ class UnknownName(ResightError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-        hint = f" Did you mean `{near[0]}`?" if near else ""
-        super().__init__(f"There is no {kind} called `{name}`.{hint} Known: {', '.join(names)}.")
+        super().__init__(f"There is no {kind} called `{name}`.{nearest(name, names)} Known: {', '.join(names)}.")
 
 
 class TrainingStopped(ResightError):
     """Training cannot go on; what was reached has been saved."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Ask whether the nearest known name was meant; nothing where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f" Did you mean `{near[0]}`?" if near else ""

@@ -5,7 +5,6 @@ Proof: tests/test_model.py.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from resight.embedders.spatial_attention import SpatialAttention
 from resight.embedders.spreid import SPReID
 from resight.embedders.two_stream import TwoStream
 from resight.embedders.visible_parts import VisibleParts
-from resight.errors import BadFeatures, BadRecipe, BadWeights, UnknownName
+from resight.errors import BadFeatures, BadRecipe, BadWeights, UnknownName, nearest
 from resight.nn.embeddings import Embeddings
 from resight.parsers.lite import LiteHead
 from resight.search.features import PART_SHARE
@@ -91,8 +90,7 @@ def build_embedder(name: str, *, options: Mapping[str, Any] | None = None, **key
     known = embedder_options(name)
     for key in options or {}:
         if key.replace("-", "_") not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            hint = f" Did you mean `{near[0]}`?" if near else ""
+            hint = nearest(key, known)
             raise BadRecipe(f"The embedder `{name}` has no option `{key}`.{hint} Known: {', '.join(known) or 'none'}.")
     chosen = {key.replace("-", "_"): value for key, value in (options or {}).items()}
     return EMBEDDERS[name](**keywords, **chosen)

@@ -32,6 +32,7 @@ __all__ = [
     "flip_all",
     "flip_map",
     "read_map",
+    "read_person_map",
     "resize_map",
     "write_map",
 ]
@@ -78,6 +79,23 @@ def read_map(
         raise BadLabels(f"{path} is {classes.shape[0]} × {classes.shape[1]}, its picture {size[0]} × {size[1]}.")
     check_map(classes, labels, str(path), ignored=ignored)
     return classes
+
+
+def read_person_map(path: Path, *, size: tuple[int, int] | None = None) -> UInt8[np.ndarray, "H W"]:
+    """Read a map of persons: 0 for none, else the person's number; `size` is the height and width that it must have.
+
+    Raises BadLabels, saying what was seen, for colours, other sizes and files that cannot be read.
+    """
+    try:
+        with Image.open(path) as picture:
+            if picture.mode not in ("P", "L"):
+                raise BadLabels(f"{path} has {picture.mode} pixels; a map of persons has one number a pixel.")
+            persons = np.array(picture, np.uint8)
+    except (OSError, UnidentifiedImageError) as error:
+        raise BadLabels(f"{path} cannot be read as a map of persons ({error}).") from error
+    if size is not None and persons.shape != size:
+        raise BadLabels(f"{path} is {persons.shape[0]} × {persons.shape[1]}, its picture {size[0]} × {size[1]}.")
+    return persons
 
 
 def resize_map(classes: UInt8[np.ndarray, "h w"], height: int, width: int) -> UInt8[np.ndarray, "H W"]:

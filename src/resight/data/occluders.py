@@ -20,6 +20,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from resight.data.degrade import Side
 from resight.data.images import read_picture
+from resight.data.labels import read_person_map
 from resight.data.parsing_layouts import is_test_photo
 from resight.data.reid_layouts import folders_in, pictures_in, seen
 from resight.errors import BadPicture, DatasetNotFound
@@ -75,7 +76,10 @@ def read_objects(folder: Path, use: Use) -> list[Occluder]:
 
 
 def read_pedestrians(folder: Path, use: Use) -> list[Occluder]:
-    """Penn-Fudan's persons of one use, cut out, in the order of photos and persons. Raises DatasetNotFound."""
+    """Penn-Fudan's persons of one use, cut out, in the order of photos and persons.
+
+    Raises DatasetNotFound, BadLabels for a map that does not fit its photo.
+    """
     found = []
     for path in pictures_in(folder / "images"):
         if is_test_photo(path) != (use == "test"):
@@ -84,7 +88,7 @@ def read_pedestrians(folder: Path, use: Use) -> list[Occluder]:
         map_path = folder / "instances" / f"{path.stem}.png"
         if not map_path.exists():
             raise DatasetNotFound(f"{map_path} is missing: each photo needs a map of its persons.")
-        persons = np.asarray(Image.open(map_path))
+        persons = read_person_map(map_path, size=(pixels.shape[0], pixels.shape[1]))
         for number, box in enumerate(find_objects(persons), start=1):
             if box is None or box[0].stop - box[0].start < SMALLEST:
                 continue

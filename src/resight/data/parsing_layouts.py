@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from jaxtyping import Float32, UInt8
-from PIL import Image
+from jaxtyping import Float32
 from scipy.ndimage import find_objects
 
-from resight.data.images import is_picture
+from resight.data.labels import read_person_map
 from resight.data.reid_layouts import pictures_in, seen
-from resight.errors import BadLabels, DatasetNotFound
+from resight.errors import DatasetNotFound
 
 Half = Literal["train", "val"]
 KEYPOINTS_SOURCE: Final = "keypoints14"
@@ -248,13 +247,7 @@ def _number(path: Path, like: str) -> int:
 
 def _boxes(path: Path) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
     """Each person's number and widened box in a map of instances."""
-    try:
-        with Image.open(path) as picture:
-            values: UInt8[np.ndarray, "H W"] = np.array(picture)
-    except OSError as error:
-        raise BadLabels(f"{path} cannot be read as a map of persons ({error}).") from error
-    if values.ndim != 2 or not is_picture(path):
-        raise BadLabels(f"{path} has {picture.mode} pixels; a map of persons has one number a pixel.")
+    values = read_person_map(path)
     height, width = values.shape
     for number, box in enumerate(find_objects(values.astype(np.int32)), start=1):
         if box is not None:

@@ -7,18 +7,16 @@ of persons is known, other people than the wanted one are background. Proof: tes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import distance_transform_edt
 
 from resight.data.label_meanings import find_meaning, keypoint_means
 from resight.data.label_sets import LabelSet, find_labels
 from resight.data.label_union import SetTable, set_table
-from resight.data.labels import read_map
+from resight.data.labels import read_map, read_person_map
 from resight.data.parsing_layouts import KEYPOINTS_SOURCE, ParsingPicture
 from resight.errors import BadLabels
 from resight.types import IGNORE
@@ -63,7 +61,7 @@ def read_persons(picture: ParsingPicture, *, height: int, width: int) -> UInt8[n
     """Whose each pixel of the crop is: 0 nobody's, 1 the wanted person's, 2 another one's; None where nobody says."""
     if picture.persons is None or picture.wanted == 0:
         return None
-    values = cropped(_instances(picture.persons, height, width), picture)
+    values = cropped(read_person_map(picture.persons, size=(height, width)), picture)
     return np.where(values == 0, 0, np.where(values == picture.wanted, 1, 2)).astype(np.uint8)
 
 
@@ -109,16 +107,3 @@ def cropped(values: UInt8[np.ndarray, "H W"], picture: ParsingPicture) -> UInt8[
         return values
     top, left, bottom, right = picture.crop
     return values[top:bottom, left:right]
-
-
-def _instances(path: Path, height: int, width: int) -> UInt8[np.ndarray, "H W"]:
-    try:
-        with Image.open(path) as picture:
-            mode, values = picture.mode, np.array(picture)
-    except (OSError, UnidentifiedImageError) as error:
-        raise BadLabels(f"{path} cannot be read as a map of persons ({error}).") from error
-    if mode not in ("P", "L"):
-        raise BadLabels(f"{path} has {mode} pixels; a map of persons has one number a pixel.")
-    if values.shape != (height, width):
-        raise BadLabels(f"{path} is {values.shape[0]} × {values.shape[1]}, its picture {height} × {width}.")
-    return np.asarray(values, np.uint8)
