@@ -76,14 +76,14 @@ def test_a_row_that_was_stopped_goes_on_and_ends_as_an_unbroken_one(
 
     from resight.parsing import build_parser
     from resight.train.parser_recipe import ParserRecipe
-    from resight.train.parsing_pictures import ParsingSet
+    from resight.train.parsing_pictures import CanvasSet
 
     recipe = ParserRecipe(parser="ce2p", backbone="resnet18", height=32, width=16, batch=2, steps=4, warmup=1)
     data = parsing_data(write_people(tmp_path / "people"), recipe)
     monkeypatch.setattr(parser_training, "SAVE_EVERY", 2)
     state, ends = tmp_path / "row.state", []
 
-    class Stopped(ParsingSet):
+    class Stopped(CanvasSet):
         """Batches that stop like a killed process before the third."""
 
         def batches(self, recipe: Any, steps: range, **more: Any) -> Iterator[Any]:

@@ -31,7 +31,7 @@ from resight.parsing import load_parser
 from resight.train.parser import ParserRun
 from resight.train.parser_recipe import ParserRecipe, Shares
 from resight.train.parser_validation import count_joints
-from resight.train.parsing_pictures import ParsingSet, chosen_canvases, load_parsing_set, training_batches
+from resight.train.parsing_pictures import CanvasSet, chosen_canvases, load_parsing_set, training_batches
 from resight.train.parsing_sources import find_source, loose_box, show
 from small_parser import untrained, write_people
 
@@ -40,7 +40,7 @@ RECIPE = ParserRecipe(
 )
 
 
-def toy_set(folder: Path, recipe: ParserRecipe = RECIPE) -> ParsingSet:
+def toy_set(folder: Path, recipe: ParserRecipe = RECIPE) -> CanvasSet:
     os.environ["RESIGHT_CACHE"] = str(folder / "cache")
     people = folder / "people"
     source = find_source(people if people.exists() else write_people(people))
@@ -48,7 +48,7 @@ def toy_set(folder: Path, recipe: ParserRecipe = RECIPE) -> ParsingSet:
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParsingSet:
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CanvasSet:
     monkeypatch.setenv("RESIGHT_CACHE", str(tmp_path / "cache"))
     return toy_set(tmp_path)
 
@@ -61,7 +61,7 @@ def losses(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_an_interrupted_run_goes_on_with_the_losses_of_an_unbroken_one(tmp_path: Path, data: ParsingSet) -> None:
+def test_an_interrupted_run_goes_on_with_the_losses_of_an_unbroken_one(tmp_path: Path, data: CanvasSet) -> None:
     whole = ParserRun(tmp_path / "whole", RECIPE, data, watch=silent).train()
 
     def stop_at_4(event: str, facts: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ def test_an_interrupted_run_goes_on_with_the_losses_of_an_unbroken_one(tmp_path:
 
 
 @pytest.mark.slow
-def test_a_run_killed_without_warning_goes_on(tmp_path: Path, data: ParsingSet) -> None:
+def test_a_run_killed_without_warning_goes_on(tmp_path: Path, data: CanvasSet) -> None:
     program = textwrap.dedent(
         f"""
         import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
@@ -107,7 +107,7 @@ def test_a_run_killed_without_warning_goes_on(tmp_path: Path, data: ParsingSet) 
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
 
-def test_a_run_starts_with_the_weights_of_another_parser_of_its_kind(tmp_path: Path, data: ParsingSet) -> None:
+def test_a_run_starts_with_the_weights_of_another_parser_of_its_kind(tmp_path: Path, data: CanvasSet) -> None:
     first = untrained(tmp_path / "first.safetensors", seed=5)
     run = ParserRun(tmp_path / "more", replace(RECIPE, start=str(first)), data, watch=silent)
     wanted = load_parser(first).network.state_dict()
@@ -123,12 +123,12 @@ def test_a_start_that_is_not_there_is_told_before_pictures_are_decoded(tmp_path:
         train_parser(TrainParser(data=(tmp_path / "no set",), out=tmp_path / "run", recipe=str(recipe)))
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path: Path, data: ParsingSet) -> None:
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path: Path, data: CanvasSet) -> None:
     with pytest.raises(TrainingStopped, match="not finite at step"):
         ParserRun(tmp_path / "run", replace(RECIPE, learning_rate=1e30, steps=20), data, watch=silent).train()
 
 
-def test_a_batch_depends_on_seed_and_step_alone_and_a_step_on_neither_neighbour(data: ParsingSet) -> None:
+def test_a_batch_depends_on_seed_and_step_alone_and_a_step_on_neither_neighbour(data: CanvasSet) -> None:
     def labels(steps: range, seed: int = 3) -> list[torch.Tensor]:
         recipe = replace(RECIPE, seed=seed)
         made = training_batches(data, recipe, steps, process=0, processes=1, device=torch.device("cpu"))
@@ -138,7 +138,7 @@ def test_a_batch_depends_on_seed_and_step_alone_and_a_step_on_neither_neighbour(
     assert not torch.equal(labels(range(3, 4))[0], labels(range(3, 4), seed=4)[0])
 
 
-def test_a_canvas_holds_the_box_in_its_middle_and_knows_nothing_outside_the_photo(data: ParsingSet) -> None:
+def test_a_canvas_holds_the_box_in_its_middle_and_knows_nothing_outside_the_photo(data: CanvasSet) -> None:
     assert data.sources[0].pictures.shape == (6, 48, 24, 3)
     labels = data.sources[0].labels[0]
     assert (labels[:8] == 255).all()
@@ -147,7 +147,7 @@ def test_a_canvas_holds_the_box_in_its_middle_and_knows_nothing_outside_the_phot
     assert set(np.unique(data.sources[0].others[0][8:40, 4:20])) == {0, 1}
 
 
-def test_a_second_run_takes_the_canvases_from_disk(tmp_path: Path, data: ParsingSet) -> None:
+def test_a_second_run_takes_the_canvases_from_disk(tmp_path: Path, data: CanvasSet) -> None:
     seen: list[int] = []
     source = find_source(tmp_path / "people")
     again = load_parsing_set([source], table_for([source.source], LIP20), RECIPE, seen.append)
@@ -155,7 +155,7 @@ def test_a_second_run_takes_the_canvases_from_disk(tmp_path: Path, data: Parsing
     assert again.fingerprint == data.fingerprint
 
 
-def test_weights_are_one_in_the_mean_of_pixels_and_larger_for_rare_labels(data: ParsingSet) -> None:
+def test_weights_are_one_in_the_mean_of_pixels_and_larger_for_rare_labels(data: CanvasSet) -> None:
     weights = data.weights(0.35)
     assert weights[0] < weights[1]
     assert (data.weights(0.0) == 1).all()
@@ -163,7 +163,7 @@ def test_weights_are_one_in_the_mean_of_pixels_and_larger_for_rare_labels(data: 
     assert weights.max() <= 4
 
 
-def test_labels_that_key_points_alone_name_weigh_more(data: ParsingSet) -> None:
+def test_labels_that_key_points_alone_name_weigh_more(data: CanvasSet) -> None:
     dots = replace(data, sources=tuple(replace(source, whole=np.zeros(6, bool)) for source in data.sources))
     seen = np.unique(data.sources[0].labels)
     seen = seen[seen != 255]
@@ -171,11 +171,11 @@ def test_labels_that_key_points_alone_name_weigh_more(data: ParsingSet) -> None:
     assert np.allclose(data.weights(0.35, points=3.0), data.weights(0.35))
 
 
-def test_two_folders_of_one_layout_are_counted_together(data: ParsingSet) -> None:
+def test_two_folders_of_one_layout_are_counted_together(data: CanvasSet) -> None:
     assert replace(data, sources=data.sources * 2, shares=(0.5, 0.5)).counts == {"people": 12}
 
 
-def test_a_source_without_a_share_is_left_out_and_none_at_all_is_refused(tmp_path: Path, data: ParsingSet) -> None:
+def test_a_source_without_a_share_is_left_out_and_none_at_all_is_refused(tmp_path: Path, data: CanvasSet) -> None:
     source = find_source(tmp_path / "people")
     with pytest.raises(TrainingStopped, match="nothing to train on"):
         load_parsing_set([source], data.table, replace(RECIPE, shares=Shares(rendered=0.0)))
@@ -214,7 +214,7 @@ def test_a_detectors_box_is_never_slimmer_than_people_are_drawn() -> None:
     assert loose_box(mask & False) is None
 
 
-def test_memory_does_not_grow_with_the_number_of_samples(data: ParsingSet) -> None:
+def test_memory_does_not_grow_with_the_number_of_samples(data: CanvasSet) -> None:
     status = Path("/proc/self/status")
     if not status.exists():
         pytest.skip("reads /proc/self/status")
@@ -232,7 +232,7 @@ def test_memory_does_not_grow_with_the_number_of_samples(data: ParsingSet) -> No
     assert kib() - before < 4 * 1024
 
 
-def test_sides_stay_the_persons_own_through_a_regrouped_table(tmp_path: Path, data: ParsingSet) -> None:
+def test_sides_stay_the_persons_own_through_a_regrouped_table(tmp_path: Path, data: CanvasSet) -> None:
     source = find_source(tmp_path / "people")
     grouped = load_parsing_set([source], table_for([source.source], PARTS7), replace(RECIPE, labels="parts7"))
     rows = grouped.rows()

@@ -28,7 +28,6 @@ from resight.diagnose.page_charts import dose_curves, dose_signs
 from resight.diagnose.thresholds import read_thresholds
 from resight.errors import BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName
-from resight.evaluate.ranking import score_features
 from resight.evaluate.statistics import check_chance
 from resight.report.words import Language
 from resight.search.features import Features, load_features, save_features
@@ -93,7 +92,6 @@ def diagnose(config: Diagnose) -> int:
     thresholds = read_thresholds(config.thresholds)
     others = {path.stem: load_features(path) for path in config.against}  # before minutes of embedding
     features, folders = _features(config)
-    ap = score_features(features, protocol=config.protocol).ap
     ledger = ledger_of(features, protocol=config.protocol)
     conditions = None
     parser = open_parser(config.parser if folders else NO_PARSER)
@@ -118,7 +116,7 @@ def diagnose(config: Diagnose) -> int:
         doses=dose_signs([one for one in curves if one.model]),
         others=others,
     )
-    written = tables.ledger_tables(ledger, ap)
+    written = tables.ledger_tables(ledger, found.scores.ap)
     written |= tables.cause_tables(found.split, found.verdicts, found.steps, found.regression)
     written["remedies"] = tables.gains_table(found.gains)
     written["label_fixes"] = with_decisions(found.suspects, decided)

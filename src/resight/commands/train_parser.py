@@ -17,7 +17,7 @@ from resight.train.parser_recipe import ParserRecipe
 
 if TYPE_CHECKING:
     from resight.train.parser_validation import HeldOut
-    from resight.train.parsing_pictures import ParsingSet
+    from resight.train.parsing_pictures import CanvasSet
     from resight.train.photo_batches import PhotoSet
 
 
@@ -69,7 +69,7 @@ def train_parser(config: TrainParser) -> int:
     table = table_for([source.source for source in sources], find_labels(recipe.labels))
     sets = held_out(config.data)
     keep_recipe(config.out, recipe)
-    data: ParsingSet | PhotoSet
+    data: CanvasSet | PhotoSet
     if recipe.crop == "box":
         with bar("decoding", total=sum(len(source.pictures) for source in sources)) as told:
             data = load_parsing_set(sources, table, recipe, told)

@@ -40,7 +40,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoiling:
+class SensorCause:
     """What a cause does to the sensor."""
 
     stops: float = 0.0
@@ -94,19 +94,19 @@ def plant(scene: Scene, cause: Cause, rng: np.random.Generator) -> Scene:
     return scene
 
 
-def spoiling(cause: Cause | None, rng: np.random.Generator) -> Spoiling:
+def spoiling(cause: Cause | None, rng: np.random.Generator) -> SensorCause:
     """What a cause does to the sensor; nothing for causes of the scene."""
     angle = float(rng.uniform(-0.3, 0.3))
     if cause is None or cause.name in IN_SCENE:
-        return Spoiling()
+        return SensorCause()
     return {
-        "low-light": Spoiling(stops=-cause.dose),
-        "low-res": Spoiling(native=cause.dose),
-        "colour-cast": Spoiling(warmth=cause.dose),
-        "motion-blur": Spoiling(blur=cause.dose, angle=angle),
+        "low-light": SensorCause(stops=-cause.dose),
+        "low-res": SensorCause(native=cause.dose),
+        "colour-cast": SensorCause(warmth=cause.dose),
+        "motion-blur": SensorCause(blur=cause.dose, angle=angle),
     }[cause.name]
 
 
-def draw_native(scene: Scene, spoil: Spoiling) -> float:
+def draw_native(scene: Scene, spoil: SensorCause) -> float:
     """Native height of the crop after the cause."""
     return scene.native if spoil.native is None else min(spoil.native, scene.native)

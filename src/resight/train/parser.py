@@ -26,7 +26,7 @@ from resight.parsers.lite import TELLS
 from resight.parsing import PARSERS, ParserSettings, build_parser, load_parser, save_parser
 from resight.train.loop import cosine_with_warmup, poly
 from resight.train.parser_recipe import ParserRecipe
-from resight.train.parsing_pictures import ParsingSet
+from resight.train.parsing_pictures import CanvasSet
 from resight.train.photo_batches import PhotoSet
 from resight.train.run import FolderRun, Watcher
 from resight.train.starting import load_backbone
@@ -84,7 +84,7 @@ def _optimizer(network: nn.Module, recipe: ParserRecipe) -> torch.optim.Optimize
 class ParserRun(FolderRun):
     """One training run of a parser. `train()` does everything; it may be killed and called again."""
 
-    def __init__(self, folder: Path, recipe: ParserRecipe, data: ParsingSet | PhotoSet, *, watch: Watcher) -> None:
+    def __init__(self, folder: Path, recipe: ParserRecipe, data: CanvasSet | PhotoSet, *, watch: Watcher) -> None:
         self.recipe, self.data = recipe.check(), data
         super().__init__(
             folder,
@@ -162,7 +162,7 @@ class ParserRun(FolderRun):
 Objective = Callable[[Parsing, ParsingBatch], dict[str, Tensor]]
 
 
-def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: torch.device) -> Objective:
+def build_objective(recipe: ParserRecipe, data: CanvasSet | PhotoSet, device: torch.device) -> Objective:
     """The losses of a parser: its own objective, each pixel's loss taken over the set of classes that it may be."""
     sets = data.set_rows(device)
     if recipe.parser == "lite":
@@ -209,7 +209,7 @@ def build_objective(recipe: ParserRecipe, data: ParsingSet | PhotoSet, device: t
     raise UnknownName("parser that can be trained", recipe.parser, PARSERS)
 
 
-def _needs_classes(recipe: ParserRecipe, data: ParsingSet | PhotoSet) -> None:
+def _needs_classes(recipe: ParserRecipe, data: CanvasSet | PhotoSet) -> None:
     """Attention+SSL's joints and Co-CNN's labels of the picture need to know each pixel's class."""
     if len(data.table.sets) > len(data.table.target.classes):
         raise BadRecipe(

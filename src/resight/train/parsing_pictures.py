@@ -58,7 +58,7 @@ class SourceArrays:
 
 
 @dataclass(frozen=True, slots=True)
-class ParsingSet:
+class CanvasSet:
     """The sources of a run with their table of sets."""
 
     sources: tuple[SourceArrays, ...]
@@ -110,7 +110,7 @@ class ParsingSet:
 
 def load_parsing_set(
     sources: Sequence[Source], table: SetTable, recipe: ParserRecipe, told: Callable[[int], None] | None = None
-) -> ParsingSet:
+) -> CanvasSet:
     """Decode every source once, at the canvas size of the recipe; later runs read the arrays on disk.
 
     Raises TrainingStopped when no source has pictures or all shares are 0.
@@ -128,7 +128,7 @@ def load_parsing_set(
     if not arrays:
         raise TrainingStopped("There is nothing to train on: no source was given, or the recipe's shares are all 0.")
     whole = fingerprint([], *prints, table.sets.tolist())
-    return ParsingSet(tuple(arrays), table, tuple(share / sum(shares) for share in shares), whole)
+    return CanvasSet(tuple(arrays), table, tuple(share / sum(shares) for share in shares), whole)
 
 
 def _arrays(
@@ -195,7 +195,7 @@ def _cut_map(values: UInt8[np.ndarray, "H W"], view: Box, size: tuple[int, int])
 
 
 def training_batches(
-    data: ParsingSet, recipe: ParserRecipe, steps: range, *, process: int, processes: int, device: torch.device
+    data: CanvasSet, recipe: ParserRecipe, steps: range, *, process: int, processes: int, device: torch.device
 ) -> Iterator[tuple[Tensor, ParsingBatch]]:
     """Yield one process's share of the batches of `steps`: images B 3 H W and what they show.
 
@@ -219,7 +219,7 @@ def training_batches(
         yield batch.images, batch
 
 
-def chosen_canvases(data: ParsingSet, count: int, chance: np.random.Generator, device: torch.device) -> Canvases:
+def chosen_canvases(data: CanvasSet, count: int, chance: np.random.Generator, device: torch.device) -> Canvases:
     """Draw `count` canvases, sources by their shares (in the mean exactly), pictures evenly, in random order."""
     exact = np.array(data.shares) * count
     numbers = np.floor(exact).astype(int)
