@@ -1,6 +1,6 @@
 r"""Does another cycle of training still move the validation persons? Runs, each started from the one before.
 
-    python benchmarks/more_cycles.py ~/market1501 runs/base runs/one-pass runs/one-pass-longer \
+    python benchmarks/more_cycles.py ~/market1501 runs/base runs/one-pass runs/one-pass-again \
         --keypoints ~/market1501/keypoints14.npz --occluded occluded-validation/occluded-40
 
 On the 100 highest-numbered training persons, which no run may have learned from. Writes results/more_cycles.json: of

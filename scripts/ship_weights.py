@@ -216,12 +216,7 @@ def put_weights(
 
 
 def facts_of(run: Path) -> dict[str, Any]:
-    """A run's run.json, with the settings in which cycles of one recipe differ, and the shipped weights it began as.
-
-    A folder of weights that were shipped before says all of that already.
-    """
-    if not (run / "config.toml").exists():
-        return dict(json.loads((run / "run.json").read_text()))
+    """A run's run.json, with the settings in which cycles of one recipe differ, and the shipped weights it began as."""
     settings = tomllib.loads((run / "config.toml").read_text())
     told = {key: settings[key] for key in ("steps", "learning-rate", "stages") if key in settings}
     begun = [settings.get(key, "") for key in ("backbone-weights", "parser-weights")]
@@ -311,7 +306,7 @@ def write_card(name: str) -> None:
         persons=facts["persons"],
         **LEARNED[facts.get("learned_from", "market1501")],
         seed=facts["seed"],
-        started=" and ".join(f"the shipped `{one}`" for one in cycles_of(facts)[0].get("started_from", ())) or IMAGENET,
+        started=" and ".join(f"the shipped `{one}`" for one in facts.get("started_from", ())) or IMAGENET,
         cycles=", then ".join(_cycles(name, facts)),
         cores=facts["machine"]["cores"],
         processor=facts["machine"]["processor"],
@@ -351,9 +346,7 @@ def main() -> None:
     steps = parser.add_subparsers(dest="step", required=True)
     weights = steps.add_parser("weights")
     weights.add_argument("run", type=Path, help="the finished run")
-    weights.add_argument(
-        "--before", type=Path, nargs="+", default=[], help="runs or shipped folders it went on from, in order"
-    )
+    weights.add_argument("--before", type=Path, nargs="+", default=[], help="runs it went on from, the first one first")
     weights.add_argument(
         "--recipes", nargs="+", default=[], help="of each run, in the same order, where not NAME, NAME-more"
     )
