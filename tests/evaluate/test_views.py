@@ -72,6 +72,14 @@ def test_true_matches_of_another_view_are_ignored_not_wrong(tmp_path: Path) -> N
     assert found.known == pytest.approx(4 / 5)
 
 
+def test_a_split_without_pictures_is_no_trouble(tmp_path: Path) -> None:
+    path = written(tmp_path / "k.npz", [FRONT], [sideways(3), FRONT, FRONT, sideways(0)])
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **arrays, train_xy=np.zeros((0, 14, 2), np.float32), train_name=np.zeros(0, "<U1"))
+    assert score_views(a_search(), path).known == pytest.approx(4 / 5)
+
+
 def test_same_and_other_view_together_are_all_true_matches_of_known_view() -> None:
     rng = np.random.default_rng(1)
     features = Features(

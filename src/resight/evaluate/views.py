@@ -90,7 +90,8 @@ def _sides(features: Features) -> tuple[tuple[str, Side], tuple[str, Side]]:
 
 
 def _views_by_name(joints: Joints) -> dict[str, str]:
-    return dict(zip(map(_name, joints), views_of(np.stack([*joints.values()])), strict=True))
+    points = np.reshape([*joints.values()], (len(joints), len(KEYPOINTS14), 2))
+    return dict(zip(map(_name, joints), views_of(points), strict=True))
 
 
 def _views(side: Side, tables: Mapping[Split, dict[str, str]], name: str, path: Path) -> Shaped[np.ndarray, " N"]:
