@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resight.losses import hard_triplet, identity_loss, pairwise_distance, set_loss
+from resight.losses import hard_triplet, identity_loss, mean_where, pairwise_distance, set_loss
 
 
 def slow_hard_triplet(rows: torch.Tensor, persons: list[int], margin: float) -> list[float]:
@@ -128,3 +128,14 @@ def test_a_batch_in_which_everything_is_ignored_costs_nothing() -> None:
     loss.sum().backward()
     assert loss.sum() == 0
     assert not logits.grad.any()
+
+
+def test_a_mean_counts_what_is_told_and_is_0_where_nothing_is() -> None:
+    values = torch.tensor([[1.0, 2.0], [3.0, 10.0]], requires_grad=True)
+    told = torch.tensor([[True, False], [True, False]])
+    assert mean_where(values, told) == mean_where(values, told.float()) == 2
+    nothing = mean_where(values, told & False)
+    nothing.backward()
+    assert nothing == 0
+    assert values.grad is not None
+    assert (values.grad == 0).all()

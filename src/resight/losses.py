@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer, Shaped
 from torch import Tensor
 
 from resight.types import IGNORE
@@ -102,7 +102,6 @@ def pixel_cross_entropy(logits: Float[Tensor, "B K H W"], labels: Integer[Tensor
     return F.cross_entropy(logits.float(), labels.long(), ignore_index=IGNORE, reduction="none")
 
 
-def mean_over_labelled(losses: Float[Tensor, "B H W"], labels: Integer[Tensor, "B H W"]) -> Float[Tensor, ""]:
-    """Mean of the pixels that have a label; 0, never NaN, where none has."""
-    kept = labels != IGNORE
-    return (losses * kept).sum() / kept.sum().clamp_min(1)
+def mean_where(values: Float[Tensor, "*shape"], counted: Shaped[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    """Mean of the values that count (true, or 1 among zeros); 0, never NaN, where none does."""
+    return (values * counted).sum() / counted.sum().clamp_min(1)

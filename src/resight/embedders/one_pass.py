@@ -20,6 +20,7 @@ from resight.embedders.masks import six_parts
 from resight.embedders.part_features import PartFeatures, seen_share
 from resight.embedders.visible_parts import identity_and_parts
 from resight.errors import BadRecipe
+from resight.losses import mean_where
 from resight.losses_parts import soft_cross_entropy, visibility_loss
 from resight.nn.backbones import EfficientNetLite
 from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
@@ -136,7 +137,7 @@ def one_pass_objective(
         second = F.interpolate(found.parsing.second.float(), size, mode="area")[:, 0]
         told = others != IGNORE
         wrong = F.binary_cross_entropy_with_logits(second, (others == 1).float(), reduction="none")
-        losses["second"] = second_weight * (wrong * told).sum() / told.sum().clamp_min(1)
+        losses["second"] = second_weight * mean_where(wrong, told)
     if found.parsing.sure is not None:
         agrees = _shared_foreground(logits.detach(), maps)
         with torch.autocast(maps.device.type, enabled=False):

@@ -20,7 +20,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from resight.data.augment import PIXEL_MEAN, PIXEL_SPREAD
-from resight.losses import PixelLoss, mean_over_labelled
+from resight.losses import PixelLoss, mean_where
 from resight.nn.parsing import Parsing, resize
 from resight.nn.resnet import build_resnet
 from resight.types import IGNORE
@@ -173,9 +173,9 @@ def ce2p_objective(
 ) -> dict[str, Float[Tensor, ""]]:
     """Final parsing, first parsing and borders, each of weight 1 and at the size of the labels."""
     like = labels[:, None]
-    losses = {"parsing": mean_over_labelled(pixel_loss(resize(found.logits, like), labels), labels)}
+    losses = {"parsing": mean_where(pixel_loss(resize(found.logits, like), labels), labels != IGNORE)}
     for side in found.side:
-        losses["first parsing"] = mean_over_labelled(pixel_loss(resize(side, like), labels), labels)
+        losses["first parsing"] = mean_where(pixel_loss(resize(side, like), labels), labels != IGNORE)
     if found.edge is not None:
         losses["edge"] = edge_loss(resize(found.edge, like), edge_targets(labels))
     return losses

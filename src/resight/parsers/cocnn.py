@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from resight.data.augment import PIXEL_MEAN, PIXEL_SPREAD
 from resight.errors import BadPicture, UnknownName
-from resight.losses import PixelLoss, mean_over_labelled
+from resight.losses import PixelLoss, mean_where
 from resight.nn.parsing import Parsing, resize
 from resight.nn.superpixels import bags_of, find_regions, need_library, neighbours, region_means, spread, vote
 from resight.types import IGNORE
@@ -153,12 +153,12 @@ def cocnn_objective(
     found: Parsing, labels: Integer[Tensor, "B H W"], *, pixel_loss: PixelLoss
 ) -> dict[str, Float[Tensor, ""]]:
     """Cross-entropy of the pixels, and 0.3 times the squared error of the image's labels after the softmax."""
-    parsing = mean_over_labelled(pixel_loss(resize(found.logits, labels[:, None]), labels), labels)
+    parsing = mean_where(pixel_loss(resize(found.logits, labels[:, None]), labels), labels != IGNORE)
     if found.image_classes is None:
         return {"parsing": parsing}
     wanted, told = image_targets(labels, classes=found.image_classes.shape[1])
     square = (wanted - found.image_classes.float().softmax(1)).square().sum(1)
-    return {"parsing": parsing, "image": IMAGE_WEIGHT * (square * told).sum() / told.sum().clamp_min(1)}
+    return {"parsing": parsing, "image": IMAGE_WEIGHT * mean_where(square, told)}
 
 
 def with_superpixels(*, classes: int, backbone: str = "cocnn") -> CoCNN:

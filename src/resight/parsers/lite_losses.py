@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from torch import Tensor
 
-from resight.losses import set_loss
+from resight.losses import mean_where, set_loss
 from resight.nn.parsing import Parsing
 from resight.types import IGNORE
 
@@ -66,26 +66,26 @@ def lite_objective(
     if found.view is not None:
         told = views.isfinite()
         missed = torch.where(told, found.view.float() - views.nan_to_num(), 0.0).square()
-        losses["view"] = view_weight * missed.sum() / told.sum().clamp_min(1)
+        losses["view"] = view_weight * mean_where(missed, told)
     if found.hidden is not None:
         much = (hidden > HIDDEN[1]).float()
         told = hidden.isfinite() & ((hidden < HIDDEN[0]) | (much > 0))
         wrong = F.binary_cross_entropy_with_logits(found.hidden.float(), much, reduction="none")
-        losses["hidden"] = hidden_weight * (wrong * told).sum() / told.sum().clamp_min(1)
+        losses["hidden"] = hidden_weight * mean_where(wrong, told)
     if found.company is not None:
         told = company.isfinite()
         wrong = F.binary_cross_entropy_with_logits(found.company.float(), company.nan_to_num(), reduction="none")
-        losses["company"] = company_weight * (wrong * told).sum() / told.sum().clamp_min(1)
+        losses["company"] = company_weight * mean_where(wrong, told)
     if found.second is not None:
         second = F.interpolate(found.second.float(), tuple(size), mode="bilinear", align_corners=False)
         told = others != IGNORE
         wrong = F.binary_cross_entropy_with_logits(thinned(second)[:, 0], (others == 1).float(), reduction="none")
-        losses["second"] = second_weight * (wrong * told).sum() / told.sum().clamp_min(1)
+        losses["second"] = second_weight * mean_where(wrong, told)
     if found.sure is not None:
         quality, counts = foreground_iou(logits.argmax(1), ids, sets)
         sure = found.sure.float().clamp(1e-6, 1 - 1e-6)
         wrong = -(quality * sure.log() + (1 - quality) * (1 - sure).log())
-        losses["sure"] = sure_weight * (wrong * counts).sum() / counts.sum().clamp_min(1)
+        losses["sure"] = sure_weight * mean_where(wrong, counts)
     return losses
 
 
