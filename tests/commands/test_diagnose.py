@@ -15,7 +15,7 @@ from rich.console import Console
 from planted import planted
 from resight.cli import main
 from resight.commands.conditions import open_parser
-from resight.commands.diagnose_text import plain_table
+from resight.commands.diagnose_text import cause_table
 from resight.data.images import read_picture
 from resight.diagnose import stages
 from resight.diagnose.causes import loss_by_query, split_loss
@@ -317,7 +317,7 @@ def test_losses_by_query_sum_to_the_ledgers_and_the_splits(toy):
 
 
 def test_the_table_of_causes_fits_into_80_signs():
-    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "matches", "oracle", "grade")
+    table = cause_table()
     cells = ["gallery_distractor", "21.2", "18.4 - 24.1", "-25.3", "-35.9 … -13.2", "-12.1?", "+13.3", "A"]
     table.add_row(*cells)
     shown = io.StringIO()

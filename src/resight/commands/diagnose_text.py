@@ -16,6 +16,7 @@ from resight.diagnose.twins import FEWEST_GROUPS, Twins
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 PLACES: Final[dict[Where, str]] = {
     "query": "in the query",
@@ -25,11 +26,16 @@ PLACES: Final[dict[Where, str]] = {
 }
 
 
+def cause_table() -> Table:
+    """The table of causes, without rows."""
+    return plain_table("cause", "loss", "95 %", "twins", "95 %", "matches", "oracle", "grade", tight=True)
+
+
 def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool) -> None:
     """Print the sentence, the table and the checks."""
     loss, rest = found.ledger.loss, found.split.unexplained
     console.print(sentence(found.ledger, found.split), markup=False)
-    table = plain_table("cause", "loss", "95 %", "twins", "95 %", "matches", "oracle", "grade", tight=True)
+    table = cause_table()
     for one in found.verdicts:
         mine = [share for share in found.split.shares if share.cause == one.cause]
         ends = _ends(sum(share.low for share in mine), sum(share.high for share in mine)) if mine else ""
