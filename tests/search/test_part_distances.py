@@ -230,7 +230,7 @@ def test_pooled_queries_weigh_their_parts_by_how_visible_they_are() -> None:
     parts = np.array([[[2.0, 0.0]], [[0.0, 3.0]]])
     query = side(np.eye(2), np.array([1, 1]), np.array([0, 0]), parts=parts, visible=np.array([[1.0], [0.5]]))
     pooled = pool_queries(Features(query, query, part_share=1.0))
-    assert pooled.query.parts == pytest.approx(np.array([[[0.5, 0.25]]]))
+    assert pooled.query.parts == pytest.approx(np.array([[[2 / 3, 1 / 3]]]))
     assert pooled.query.visible == pytest.approx(np.array([[0.75]]))
     assert pooled.part_share == 1.0
 
