@@ -50,12 +50,7 @@ def find_weights(name: str | Path, *, what: str = "model", pattern: str = "*") -
 
 def kind_of(path: Path) -> Kind | None:
     """Whose weights a file holds; None where resight did not write it. Raises BadWeights for one that is damaged."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as opened:
-            told = opened.metadata() or {}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise BadWeights(f"{path} is not a readable weights file ({error}). Train or download it again.") from error
-    return next((kind for kind, key in SETTINGS_KEYS.items() if key in told), None)
+    return _kind_in(_metadata(path))
 
 
 def read_weights(path: Path, kind: Kind, settings: type[Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -63,14 +58,14 @@ def read_weights(path: Path, kind: Kind, settings: type[Any]) -> tuple[dict[str,
 
     Raises BadWeights for a damaged file, one that resight did not write, or one of the other kind.
     """
-    found = kind_of(path)
+    told = _metadata(path)
+    found = _kind_in(told)
     if found != kind:
         what = "was not written by resight" if found is None else f"holds {_a(found)}'s weights"
         raise BadWeights(
             f"{path} {what}, and {_a(kind)} is needed: pass a run of `resight train {kind}` or a shipped name."
         )
-    with safetensors.safe_open(path, framework="pt") as opened:
-        facts = json.loads(opened.metadata()[SETTINGS_KEYS[kind]])
+    facts = json.loads(told[SETTINGS_KEYS[kind]])
     known = {field.name for field in fields(settings)}
     state = safetensors.torch.load_file(path)
     return widened(state), {key: value for key, value in facts.items() if key in known}
@@ -89,6 +84,18 @@ def write_weights(path: Path, kind: Kind, state: Mapping[str, Tensor], settings:
 def widened(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights in float32; what counts stays whole numbers."""
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as opened:
+            return opened.metadata() or {}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise BadWeights(f"{path} is not a readable weights file ({error}). Train or download it again.") from error
+
+
+def _kind_in(metadata: Mapping[str, str]) -> Kind | None:
+    return next((kind for kind, key in SETTINGS_KEYS.items() if key in metadata), None)
 
 
 def _a(kind: Kind) -> str:

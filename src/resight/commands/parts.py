@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
-from resight.data.files import checksum
-from resight.data.images import read_picture, real_file, resize
+from resight.data.images import read_picture, resize
 from resight.data.label_sets import LIP20, find_labels
 from resight.data.labels import read_map
-from resight.data.part_maps import CHUNK, PartMapsWriter, PartStamp, as_levels, read_stamp
+from resight.data.part_maps import CHUNK, Contents, PartMapsWriter, PartStamp, as_levels, read_stamp
 from resight.data.reid_sets import plain_pictures
 from resight.errors import BadLabels, BadPicture, BadRecipe, DatasetNotFound
 from resight.types import SPLITS
@@ -93,7 +92,7 @@ def parts(config: Parts) -> int:
         stamp = stamp_of(model, regrouping, size, flip=config.flip)
         source = partial(_parse, model=model, regrouping=regrouping, config=config)
     writer = PartMapsWriter(config.out, stamp)
-    contents = _Contents()
+    contents = Contents()
     todo = [file for file in files if not writer.has(file.relative_to(root).as_posix(), contents[file])]
     problems: list[str] = []
     with torch_threads(config.threads), bar("part maps", total=len(files)) as told:
@@ -261,19 +260,3 @@ def _write(writer: PartMapsWriter, root: Path, found: Sequence[Found], contents:
         np.array(second, dtype=np.float32),
         [contents[file] for file in files],
     )
-
-
-class _Contents(dict[Path, int]):
-    """Checksums of pictures' files, each read once; -1 where there is none to read."""
-
-    def __missing__(self, file: Path) -> int:
-        held = real_file(file)
-        if held != file:  # one MATLAB file holds many pictures
-            found = self[held]
-        else:
-            try:
-                found = checksum(file)
-            except OSError:
-                found = -1
-        self[file] = found
-        return found

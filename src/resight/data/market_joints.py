@@ -28,7 +28,7 @@ MUCH: Final = 0.5
 """Share that counts as hidden where an eye says `yes`."""
 VALIDATION_PERSONS: Final = 100
 """Highest-numbered training persons of Market-1501, on which choices are made."""
-TRUNK: Final = ("neck", "right shoulder", "left shoulder", "right hip", "left hip")
+TRUNK: Final = [*map(KEYPOINTS14.index, ("neck", "right shoulder", "left shoulder", "right hip", "left hip"))]
 SHOULDERS: Final = 0.8
 """Width of the shoulders, joint to joint, over the length of the trunk, neck to hips, seen from the front."""
 
@@ -88,6 +88,6 @@ def by_eye(path: Path) -> dict[str, tuple[float, float]]:
 
 def facing(points: Float32[np.ndarray, "14 2"]) -> float:
     """Cosine of the view from the joints: the left shoulder lies right of the right one when seen from the front."""
-    neck, right, left, *hips = points[[KEYPOINTS14.index(name) for name in TRUNK]]
+    neck, right, left, *hips = points[TRUNK]
     shoulders = SHOULDERS * float(np.linalg.norm(np.mean(hips, 0) - neck))
     return float(np.clip((left[0] - right[0]) / max(shoulders, 1.0), -1, 1))

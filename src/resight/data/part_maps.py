@@ -62,6 +62,22 @@ class LoadedParts:
     stamp: PartStamp
 
 
+class Contents(dict[Path, int]):
+    """Checksums of pictures' files, each read once; -1 where there is none to read."""
+
+    def __missing__(self, file: Path) -> int:
+        held = real_file(file)
+        if held != file:  # one MATLAB file holds many pictures
+            found = self[held]
+        else:
+            try:
+                found = checksum(file)
+            except OSError:
+                found = -1
+        self[file] = found
+        return found
+
+
 class PartMapsWriter:
     """Adds maps to a folder; what an earlier run finished stays. Raises BadLabels when others are there already."""
 
@@ -174,9 +190,8 @@ def load_part_maps(
     for _, rows, at, chunk in _rows_of(chunks, place, "names", "quality", "second", "contents"):
         quality[rows], second[rows], contents[rows] = chunk["quality"][at], chunk["second"][at], chunk["contents"][at]
     _complain(folder, [names[row] for row in np.flatnonzero(contents < 0)], "have no part map")
-    held = [real_file(path) for path in files]
-    now_of = {path: checksum(path) for path in dict.fromkeys(held)}  # one MATLAB file holds many pictures
-    changed = np.flatnonzero(contents != np.array([now_of[path] for path in held], dtype=np.int64))
+    now = Contents()
+    changed = np.flatnonzero(contents != np.array([now[path] for path in files], dtype=np.int64))
     _complain(folder, [names[row] for row in changed], "have changed since their maps were made")
     digest = hashlib.sha256(json.dumps([asdict(stamp), names, contents.tolist(), _signs(chunks)]).encode()).hexdigest()
     path = cache_folder() / f"parts-{digest[:12]}.npy"
