@@ -21,12 +21,12 @@ import measuring
 import numpy as np
 import torch
 from leaderboard_row import features_of
+from occluded_market import described
 from part_share import PERSONS, held_out_persons
 
 from resight.commands.embed import embed_set
 from resight.data.reid_sets import find_set
 from resight.evaluate.ranking import RankingScores, score_features
-from resight.evaluate.score_file import intervals_of
 from resight.evaluate.statistics import paired_difference
 from resight.evaluate.views import score_views
 from resight.model import load_model
@@ -44,11 +44,6 @@ def scores_of(run: Path, data: Path, keypoints: Path | None, occluded: Path | No
     if keypoints is not None:
         found["other-view"] = score_views(features, keypoints).other
     return found
-
-
-def described(scores: RankingScores) -> dict[str, Any]:
-    ends = intervals_of(scores, rng=np.random.default_rng(SEED))
-    return {"mean_ap": scores.mean_ap, "ci95": list(ends.mean_ap)}
 
 
 def gained(before: RankingScores, after: RankingScores) -> dict[str, Any]:
