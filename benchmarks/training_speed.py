@@ -83,6 +83,7 @@ def run(kind: str, folder: Path, steps: int) -> None:
     import torch
 
     from resight.embedders.baseline import Baseline, baseline_objective
+    from resight.losses import Joint
     from resight.train.loop import training_steps
 
     torch.set_num_threads(1)
@@ -100,7 +101,12 @@ def run(kind: str, folder: Path, steps: int) -> None:
         optimizer,
         iter(batches),
         lambda found, persons: baseline_objective(
-            found, persons, found.before_neck, persons, smoothing=0.1, margin=0.3, triplet_weight=1.0
+            found,
+            persons,
+            Joint(found.before_neck, persons, own=len(persons)),
+            smoothing=0.1,
+            margin=0.3,
+            triplet_weight=1.0,
         ),
         rate=lambda step: 1e-4,
     )

@@ -23,7 +23,7 @@ def slow_hard_triplet(rows: torch.Tensor, persons: list[int], margin: float) -> 
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=10), st.integers(0, 2**31), st.floats(0.01, 2))
 def test_hard_triplet_equals_the_slow_loop(persons: list[int], seed: int, margin: float) -> None:
     rows = torch.randn(len(persons), 5, generator=torch.Generator().manual_seed(seed))
-    found = hard_triplet(rows, torch.tensor(persons), rows, torch.tensor(persons), margin=margin)
+    found = hard_triplet(rows, torch.tensor(persons), margin=margin)
     assert found.tolist() == pytest.approx(slow_hard_triplet(rows, persons, margin), abs=1e-4)
 
 
@@ -31,15 +31,15 @@ def test_hard_triplet_equals_the_slow_loop(persons: list[int], seed: int, margin
 def test_scaling_rows_and_margin_scales_the_triplet_loss(scale: float, seed: int) -> None:
     rows = torch.randn(8, 4, generator=torch.Generator().manual_seed(seed))
     persons = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
-    once = hard_triplet(rows, persons, rows, persons, margin=0.3)
-    scaled = hard_triplet(rows * scale, persons, rows * scale, persons, margin=0.3 * scale)
+    once = hard_triplet(rows, persons, margin=0.3)
+    scaled = hard_triplet(rows * scale, persons, margin=0.3 * scale)
     assert scaled.tolist() == pytest.approx((once * scale).tolist(), rel=1e-3, abs=1e-3)
 
 
 def test_a_batch_of_one_person_costs_nothing_and_has_a_finite_gradient() -> None:
     rows = torch.ones(4, 3, requires_grad=True)
     persons = torch.zeros(4, dtype=torch.int64)
-    loss = hard_triplet(rows, persons, rows, persons, margin=0.3).mean()
+    loss = hard_triplet(rows, persons, margin=0.3).mean()
     loss.backward()
     assert loss.item() == 0
     assert torch.isfinite(rows.grad).all()
@@ -48,7 +48,7 @@ def test_a_batch_of_one_person_costs_nothing_and_has_a_finite_gradient() -> None
 def test_equal_rows_have_a_finite_gradient() -> None:
     rows = torch.ones(4, 3, requires_grad=True)
     persons = torch.tensor([0, 0, 1, 1])
-    hard_triplet(rows, persons, rows, persons, margin=0.3).sum().backward()
+    hard_triplet(rows, persons, margin=0.3).sum().backward()
     assert torch.isfinite(rows.grad).all()
 
 

@@ -8,7 +8,8 @@ Proof: tests/test_losses.py compares each with a slow loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,29 @@ from jaxtyping import Bool, Float, Int, Integer, Shaped
 from torch import Tensor
 
 from resight.types import IGNORE
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """The batch of all processes, J crops of which `own` are this one's: what metric losses compare.
+
+    Shapes: `features` J E (before the neck), `classes` J; parts J P D and visible J P of those that tell parts apart.
+    """
+
+    features: Float[Tensor, "J E"]
+    classes: Int[Tensor, " J"]
+    own: int
+    parts: Float[Tensor, "J P D"] | None = None
+    visible: Float[Tensor, "J P"] | None = None
+
+    def mean(self, loss: Float[Tensor, " J"]) -> Float[Tensor, ""]:
+        """The mean over all crops, on every process the same; its gradient is multiplied by the number of processes.
+
+        It reaches this process's crops alone, and processes average their gradients.
+        """
+        value = loss.mean()
+        return value.detach() + len(self.classes) / self.own * (value - value.detach())
+
 
 PixelLoss = Callable[[Tensor, Tensor], Tensor]
 """Scores B K H W and labels B H W -> one loss per pixel B H W."""
@@ -26,6 +50,15 @@ def identity_loss(logits: Float[Tensor, "B K"], classes: Int[Tensor, " B"], *, s
     return F.cross_entropy(logits.float(), classes, label_smoothing=smoothing, reduction="none")
 
 
+def identity_losses(
+    heads: Sequence[Float[Tensor, "B K"]], classes: Int[Tensor, " B"], *, smoothing: float
+) -> Float[Tensor, " H"]:
+    """Each head's mean `identity_loss`. Raises ValueError where no head said anything."""
+    if not heads:
+        raise ValueError("the objective needs logits: build the embedder with classes > 0 and call .train()")
+    return torch.stack([identity_loss(one, classes, smoothing=smoothing).mean() for one in heads])
+
+
 def pairwise_distance(left: Float[Tensor, "A D"], right: Float[Tensor, "B D"]) -> Float[Tensor, "A B"]:
     """Euclidean distances in fp32, with a gradient that stays finite where two rows are equal."""
     left, right = left.float(), right.float()
@@ -33,21 +66,13 @@ def pairwise_distance(left: Float[Tensor, "A D"], right: Float[Tensor, "B D"]) -
     return squared.clamp_min(1e-12).sqrt()
 
 
-def hard_triplet(
-    anchors: Float[Tensor, "A D"],
-    anchor_persons: Int[Tensor, " A"],
-    others: Float[Tensor, "B D"],
-    other_persons: Int[Tensor, " B"],
-    *,
-    margin: float,
-) -> Float[Tensor, " A"]:
-    """Farthest same person against nearest other person, per anchor, by a hinge at `margin` (a distance, > 0).
+def hard_triplet(features: Float[Tensor, "B D"], persons: Int[Tensor, " B"], *, margin: float) -> Float[Tensor, " B"]:
+    """Farthest same person against nearest other person, per crop, by a hinge at `margin` (a distance, > 0).
 
-    `others` is the batch that anchors are compared with and holds the anchors themselves (over several processes it
-    is the gathered batch). 0 where an anchor's person or any other person is not there to compare with.
+    0 where a crop's person or any other person is not there to compare with.
     """
-    same = anchor_persons[:, None] == other_persons[None]
-    return batch_hard(pairwise_distance(anchors, others), same, margin=margin)
+    same = persons[:, None] == persons[None]
+    return batch_hard(pairwise_distance(features, features), same, margin=margin)
 
 
 def batch_hard(
@@ -66,14 +91,6 @@ def batch_hard(
     nearest = distance.masked_fill(~other, torch.inf).amin(1)
     comparable = (alike.sum(1) > 1) & other.any(1)
     return torch.where(comparable, F.relu(farthest - nearest.nan_to_num(posinf=0.0) + margin), farthest * 0)
-
-
-def over_processes(loss: Float[Tensor, ""], *, joint: int, own: int) -> Float[Tensor, ""]:
-    """A loss of the gathered batch of `joint` rows, of which this process has `own`: same value, gradient multiplied.
-
-    Every process has the same value and a gradient for its own rows alone; processes average their gradients.
-    """
-    return loss.detach() + joint / own * (loss - loss.detach())
 
 
 def set_loss(

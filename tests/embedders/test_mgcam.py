@@ -8,6 +8,7 @@ import torch
 from resight.embedders.masks import mask_of
 from resight.embedders.mgcam import MGCAM, mgcam_objective
 from resight.errors import BadRecipe
+from resight.train.objectives import joint
 from toy_maps import background_maps, person_maps
 
 
@@ -19,7 +20,7 @@ def network(**more: object) -> MGCAM:
 def losses(net: MGCAM, maps: torch.Tensor, classes: torch.Tensor) -> dict[str, torch.Tensor]:
     found = net(torch.randn(len(classes), 3, 160, 64), maps)
     return mgcam_objective(
-        *(found, classes, found.before_neck, classes, maps),
+        *(found, classes, joint(found, classes), maps),
         smoothing=0.0,
         siamese_weight=0.01,
         region_weight=0.01,
@@ -34,8 +35,7 @@ def test_shapes_are_those_of_the_papers_table() -> None:
     assert found.attention.shape == (2, 1, 40, 16)
     assert [stream.shape for stream in found.streams] == [(2, 128)] * 3
     assert net.branches[0].fc.in_features == 960
-    assert found.logits.shape == (2, 3)
-    assert len(found.more_logits) == 2
+    assert [logits.shape for logits in found.logits] == [(2, 3)] * 3
 
 
 @torch.no_grad()
@@ -43,7 +43,7 @@ def test_at_test_time_only_the_whole_stream_runs_and_is_matched() -> None:
     net = network().eval()
     found = net(torch.randn(2, 3, 160, 64), person_maps())
     assert found.matching.shape == (2, 128)
-    assert found.logits is None
+    assert found.logits == ()
     assert len(found.streams) == 1
 
 
@@ -73,7 +73,7 @@ def test_a_perfect_attention_costs_nothing_and_is_summed_over_the_map_and_halved
     found = net(torch.randn(2, 3, 160, 64), maps)
     expected = (mask_of(maps, (40, 16)) - found.attention).square().sum() / 2 / 2
     got = mgcam_objective(
-        *(found, classes, found.before_neck, classes, maps),
+        *(found, classes, joint(found, classes), maps),
         smoothing=0.0,
         siamese_weight=0.0,
         region_weight=0.0,

@@ -9,6 +9,7 @@ from resight.embedders.one_pass import OnePass, one_pass_objective, second_share
 from resight.errors import BadRecipe
 from resight.model import build_embedder
 from resight.nn.parsing import Parsing, probabilities
+from resight.train.objectives import joint
 from toy_maps import person_maps
 
 
@@ -22,7 +23,7 @@ def network(classes: int = 3) -> OnePass:
 def losses(net: OnePass, others: torch.Tensor) -> dict[str, torch.Tensor]:
     found, classes, maps = net(torch.randn(4, 3, 64, 32)), torch.tensor([0, 0, 1, 1]), person_maps(4)
     return one_pass_objective(
-        *(found, classes, found.before_neck, classes, found.parts, found.visible, maps, maps.mean((2, 3)), others),
+        *(found, classes, joint(found, classes), maps, maps.mean((2, 3)), others),
         smoothing=0.1,
         margin=0.3,
         triplet_weight=1.0,

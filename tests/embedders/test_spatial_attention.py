@@ -10,6 +10,7 @@ from resight.embedders.spatial_attention import (
     spatial_attention_objective,
 )
 from resight.nn.backbones import BACKBONES
+from resight.train.objectives import joint
 
 
 def network(**more: object) -> SpatialAttention:
@@ -55,7 +56,7 @@ def test_attention_multiplies_and_has_no_parameters() -> None:
 def test_six_stripes_four_further_heads_and_what_is_matched() -> None:
     images = torch.randn(2, 3, 384, 128)
     found = network().train()(images)
-    assert len(found.more_logits) + 1 == 6 + 3 + 1
+    assert len(found.logits) == 6 + 3 + 1
     with torch.no_grad():
         widths = [network(matched=name).eval()(images).matching.shape[1] for name in ("stripes", "reduced", "pooled")]
     assert widths == [6 * 512, 6 * 256, 256]
@@ -81,10 +82,8 @@ def test_the_loss_weighs_stripes_and_sides_by_one_minus_lambda_and_lambda() -> N
     net, classes = network().train(), torch.tensor([0, 1])
     found = net(torch.randn(2, 3, 96, 48))
     settings = {"smoothing": 0.0, "margin": 0.3, "triplet_weight": 0.0}
-    got = spatial_attention_objective(
-        *(found, classes, found.before_neck, classes), stripes=6, side_weight=0.2, **settings
-    )
-    single = [torch.nn.functional.cross_entropy(one, classes) for one in (found.logits, *found.more_logits)]
+    got = spatial_attention_objective(*(found, classes, joint(found, classes)), stripes=6, side_weight=0.2, **settings)
+    single = [torch.nn.functional.cross_entropy(one, classes) for one in found.logits]
     assert torch.allclose(got["identity"], 0.8 * sum(single[:6]), rtol=1e-5)
     assert torch.allclose(got["sides"], 0.2 * sum(single[6:]), rtol=1e-5)
 
@@ -93,17 +92,17 @@ def test_without_stripes_and_sides_the_one_classifier_counts_fully() -> None:
     net, classes = network(stripes=0, sides=False).train(), torch.tensor([0, 1])
     found = net(torch.randn(2, 3, 64, 32))
     got = spatial_attention_objective(
-        *(found, classes, found.before_neck, classes),
+        *(found, classes, joint(found, classes)),
         stripes=0,
         side_weight=0.2,
         smoothing=0.0,
         margin=0.3,
         triplet_weight=1.0,
     )
-    assert torch.allclose(got["identity"], torch.nn.functional.cross_entropy(found.logits, classes))
+    assert torch.allclose(got["identity"], torch.nn.functional.cross_entropy(found.logits[0], classes))
     assert set(got) == {"identity", "triplet"}
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_attention_runs_on_every_backbone(backbone: str) -> None:
-    assert network(backbone=backbone).train()(torch.randn(2, 3, 96, 48)).logits.shape == (2, 3)
+    assert network(backbone=backbone).train()(torch.randn(2, 3, 96, 48)).logits[0].shape == (2, 3)

@@ -46,7 +46,7 @@ def test_regions_are_pooled_as_the_whole_is() -> None:
 
 def test_a_region_that_is_not_seen_gives_a_finite_gradient() -> None:
     spreid = network(pooling="gem", classes=2).train()
-    spreid(torch.randn(4, 3, 64, 32), background_maps(4)).logits.sum().backward()
+    spreid(torch.randn(4, 3, 64, 32), background_maps(4)).logits[0].sum().backward()
     assert all(torch.isfinite(value.grad).all() for value in spreid.parameters() if value.grad is not None)
 
 
@@ -74,7 +74,7 @@ def test_without_foreground_a_third_less_and_an_own_backbone_doubles_the_weights
 def test_no_gradient_reaches_the_parser() -> None:
     maps = person_maps(4).requires_grad_()
     spreid = network(classes=2).train()
-    spreid(torch.randn(4, 3, 64, 32), maps).logits.sum().backward()
+    spreid(torch.randn(4, 3, 64, 32), maps).logits[0].sum().backward()
     assert maps.grad is None
 
 
@@ -89,4 +89,4 @@ def test_sides_do_not_matter_so_a_flip_is_harmless() -> None:
 def test_spreid_runs_on_every_backbone(backbone: str) -> None:
     size = (128, 64) if backbone == "inception-v3" else (64, 32)
     found = network(backbone=backbone, classes=2).train()(torch.randn(2, 3, *size), person_maps())
-    assert found.logits.shape == (2, 2)
+    assert found.logits[0].shape == (2, 2)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 
 from resight.embedders.two_stream import TwoStream, two_stream_objective
+from resight.train.objectives import joint
 from toy_maps import background_maps, person_maps
 
 
@@ -20,7 +21,7 @@ def test_triplets_look_at_all_features() -> None:
     net, classes = TwoStream(classes=2, backbone="resnet18").train(), torch.tensor([0, 0, 1, 1])
     found = net(torch.randn(4, 3, 64, 32), person_maps(4))
     got = two_stream_objective(
-        *(found, classes, found.before_neck, classes),
+        *(found, classes, joint(found, classes)),
         smoothing=0.1,
         margin=0.3,
         identity_weight=0.0,

@@ -9,6 +9,7 @@ from resight.embedders.part_features import PART_NAMES, PartFeatures, seen_share
 from resight.embedders.visible_parts import VisibleParts, visible_parts_objective
 from resight.losses_parts import part_distance
 from resight.nn.backbones import BACKBONES
+from resight.train.objectives import joint
 from toy_maps import background_maps, person_maps
 
 
@@ -24,9 +25,7 @@ def losses(net: VisibleParts, images: torch.Tensor, maps: torch.Tensor, **weight
         **{"map_weight": 1.0, "visible_weight": 1.0},
         **weights,
     }
-    return visible_parts_objective(
-        *(found, classes, found.before_neck, classes, found.parts, found.visible, maps, maps.mean((2, 3))), **settings
-    )
+    return visible_parts_objective(*(found, classes, joint(found, classes), maps, maps.mean((2, 3))), **settings)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -37,7 +36,7 @@ def test_shapes_on_every_backbone(backbone: str) -> None:
     assert found.visible.shape == (2, 6)
     assert found.matching.shape == (2, 2 * net.backbone.channels)
     assert found.attention.shape[1] == 7
-    assert len(found.more_logits) == 2
+    assert [logits.shape for logits in found.logits] == [(2, 3)] * 3
 
 
 @torch.no_grad()
@@ -45,7 +44,7 @@ def test_no_parser_is_needed_at_test_time_and_crops_do_not_influence_each_other(
     net, images = network().eval(), torch.randn(3, 3, 128, 64)
     assert not net.needs_maps
     together, alone = net(images), net(images[1:2])
-    assert together.logits is None
+    assert together.logits == ()
     assert torch.allclose(together.parts[1], alone.parts[0], atol=1e-4)
     assert torch.allclose(together.visible[1], alone.visible[0], atol=1e-5)
 
@@ -128,7 +127,7 @@ def test_attention_and_visibility_are_learned_from_maps() -> None:
     for _ in range(40):
         found = net(images + 0.05 * torch.randn_like(images))
         got = visible_parts_objective(
-            *(found, classes, found.before_neck, classes, found.parts, found.visible, left, maps.mean((2, 3))),
+            *(found, classes, joint(found, classes), left, maps.mean((2, 3))),
             smoothing=0.1,
             margin=0.3,
             triplet_weight=0.0,

@@ -98,7 +98,8 @@ import sys; sys.path[:0] = {sys.path!r}
 import torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from resight.embedders.baseline import baseline_objective
-from resight.train.loop import gather
+from resight.losses import Joint
+from resight.train.objectives import joint
 from resight.nn.embeddings import Embeddings
 
 class Tiny(torch.nn.Module):
@@ -107,7 +108,7 @@ class Tiny(torch.nn.Module):
         self.rows, self.names = torch.nn.Linear(6, 5), torch.nn.Linear(5, 4)
     def forward(self, pictures):
         rows = self.rows(pictures).tanh()
-        return Embeddings(matching=rows, before_neck=rows, logits=self.names(rows))
+        return Embeddings(matching=rows, before_neck=rows, logits=(self.names(rows),))
 
 def gradient(alone):
     torch.manual_seed(0)
@@ -115,9 +116,9 @@ def gradient(alone):
     mine = slice(0, 8) if alone else slice(4 * dist.get_rank(), 4 * dist.get_rank() + 4)
     wrapped = network if alone else DistributedDataParallel(network)
     found = wrapped(pictures[mine])
-    joint, names = (found.before_neck, classes) if alone else (gather(found.before_neck), gather(classes[mine]))
+    all_of_it = Joint(found.before_neck, classes, own=8) if alone else joint(found, classes[mine])
     losses = baseline_objective(
-        found, classes[mine], joint, names, smoothing=0.1, margin=0.3, triplet_weight=1.0)
+        found, classes[mine], all_of_it, smoothing=0.1, margin=0.3, triplet_weight=1.0)
     sum(losses.values()).backward()
     return torch.cat([p.grad.flatten() for p in network.parameters()])
 
@@ -140,7 +141,8 @@ import sys; sys.path[:0] = {sys.path!r}
 import torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from resight.embedders.visible_parts import visible_parts_objective
-from resight.train.loop import gather
+from resight.losses import Joint
+from resight.train.objectives import joint
 from resight.nn.embeddings import Embeddings
 
 class Tiny(torch.nn.Module):
@@ -151,7 +153,7 @@ class Tiny(torch.nn.Module):
     def forward(self, pictures):
         rows = self.rows(pictures).tanh()
         return Embeddings(
-            matching=rows, before_neck=rows, logits=self.names(rows), more_logits=(self.names(rows.sin()),),
+            matching=rows, before_neck=rows, logits=(self.names(rows), self.names(rows.sin())),
             parts=self.parts(pictures).reshape(-1, 6, 3), visible=self.seen(pictures).sigmoid(),
             attention=self.look(pictures).reshape(-1, 7, 4, 2))
 
@@ -162,11 +164,10 @@ def gradient(alone):
     mine = slice(0, 8) if alone else slice(4 * dist.get_rank(), 4 * dist.get_rank() + 4)
     wrapped = network if alone else DistributedDataParallel(network)  # kept until the gradients are there
     found = wrapped(pictures[mine])
-    joint = (lambda rows: rows) if alone else gather
+    whole = Joint(found.before_neck, classes, own=8, parts=found.parts, visible=found.visible)
     losses = visible_parts_objective(
-        found, classes[mine], joint(found.before_neck), joint(classes[mine]), joint(found.parts), joint(found.visible),
-        maps[mine], maps[mine].mean((2, 3)), smoothing=0.1, margin=0.3, triplet_weight=1.0, part_triplet_weight=1.0,
-        map_weight=0.5, visible_weight=0.3)
+        found, classes[mine], whole if alone else joint(found, classes[mine]), maps[mine], maps[mine].mean((2, 3)),
+        smoothing=0.1, margin=0.3, triplet_weight=1.0, part_triplet_weight=1.0, map_weight=0.5, visible_weight=0.3)
     sum(losses.values()).backward()
     return torch.cat([p.grad.flatten() for p in network.parameters()]), network.parts.weight.grad
 

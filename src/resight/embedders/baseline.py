@@ -13,9 +13,9 @@ from typing import Literal
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from resight.losses import hard_triplet, identity_loss, over_processes
+from resight.losses import Joint, hard_triplet, identity_losses
 from resight.nn.backbones import build_backbone
-from resight.nn.blocks import AveragePool, GeM
+from resight.nn.blocks import IdentityHeads, batch_norm_neck, spatial_pool
 from resight.nn.embeddings import Embeddings
 
 
@@ -38,39 +38,27 @@ class Baseline(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = build_backbone(backbone, last_stride=last_stride)
-        self.pool = GeM() if pooling == "gem" else AveragePool()
-        self.neck = nn.BatchNorm1d(self.backbone.channels)
-        self.neck.bias.requires_grad_(False)
-        self.classifier = nn.Linear(self.backbone.channels, classes, bias=False) if classes else None
-        if self.classifier is not None:
-            nn.init.normal_(self.classifier.weight, std=0.001)
+        self.pool = spatial_pool(pooling)
+        self.neck = batch_norm_neck(self.backbone.channels)
+        self.classifier = IdentityHeads([self.backbone.channels], classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
         before_neck = self.pool(self.backbone(images))
         matching = self.neck(before_neck)
-        logits = self.classifier(matching) if self.classifier is not None and self.training else None
-        return Embeddings(matching=matching, before_neck=before_neck, logits=logits)
+        return Embeddings(matching=matching, before_neck=before_neck, logits=self.classifier(matching))
 
 
 def baseline_objective(
     found: Embeddings,
     classes: Int[Tensor, " B"],
-    joint: Float[Tensor, "J D"],
-    joint_classes: Int[Tensor, " J"],
+    joint: Joint,
     *,
     smoothing: float,
     margin: float,
     triplet_weight: float,
 ) -> dict[str, Float[Tensor, ""]]:
-    """The two losses, named and weighted; `joint` is the batch gathered over all processes.
-
-    The triplet loss is the joint batch's on every process; its gradient reaches only this process's rows and is
-    multiplied by the number of processes, since they average their gradients.
-    """
-    if found.logits is None:
-        raise ValueError("the objective needs logits: build the embedder with classes > 0 and call .train()")
-    triplet = hard_triplet(joint, joint_classes, joint, joint_classes, margin=margin).mean()
+    """The two losses, named and weighted: identities of this process's crops, triplets of the joint batch."""
     return {
-        "identity": identity_loss(found.logits, classes, smoothing=smoothing).mean(),
-        "triplet": triplet_weight * over_processes(triplet, joint=len(joint_classes), own=len(classes)),
+        "identity": identity_losses(found.logits, classes, smoothing=smoothing).mean(),
+        "triplet": triplet_weight * joint.mean(hard_triplet(joint.features, joint.classes, margin=margin)),
     }

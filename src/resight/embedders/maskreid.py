@@ -17,10 +17,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from resight.embedders.masks import cut_free
-from resight.losses import identity_loss, over_processes
+from resight.losses import Joint, identity_losses
 from resight.losses_parts import ranking_loss
 from resight.nn.backbones import build_backbone
-from resight.nn.blocks import identity_classifier
+from resight.nn.blocks import IdentityHeads
 from resight.nn.embeddings import Embeddings
 from resight.nn.freezable import FreezableBackbone
 from resight.nn.small import DGD
@@ -54,15 +54,14 @@ class MaskReID(nn.Module):
             self.entry = _plain_picture()
         levels = self.backbone.stage_channels[1:] if fusion else self.backbone.stage_channels[-1:]
         self.join = nn.Linear(sum(levels), width)
-        self.classifier = identity_classifier(width, classes) if classes else None
+        self.classifier = IdentityHeads([width], classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"], maps: Float[Tensor, "B 20 h w"]) -> Embeddings:
         both = torch.cat([images, cut_free(images, maps.detach())], 1)
         stages = self.backbone.stages(both if self.entry is None else self.entry(both))
         levels = stages[1:] if self.fusion else stages[-1:]
         vector = self.join(torch.cat([level.float().mean((2, 3)) for level in levels], 1))
-        logits = self.classifier(vector) if self.classifier is not None and self.training else None
-        return Embeddings(matching=vector, before_neck=vector, logits=logits)
+        return Embeddings(matching=vector, before_neck=vector, logits=self.classifier(vector))
 
 
 def _plain_picture() -> nn.Conv2d:
@@ -79,8 +78,7 @@ def _plain_picture() -> nn.Conv2d:
 def maskreid_objective(
     found: Embeddings,
     classes: Int[Tensor, " B"],
-    joint: Float[Tensor, "J D"],
-    joint_classes: Int[Tensor, " J"],
+    joint: Joint,
     *,
     smoothing: float,
     identity_weight: float,
@@ -94,16 +92,14 @@ def maskreid_objective(
 
     The paper: slack 0.15, attraction 2, "some" nearest negatives, all of them inside the logarithm.
     """
-    if found.logits is None:
-        raise ValueError("the objective needs logits: build the embedder with classes > 0 and call .train()")
     ranking = ranking_loss(
-        *(joint, joint_classes),
+        *(joint.features, joint.classes),
         slack=slack,
         attraction=attraction,
         nearest=nearest,
         only_active=only_active,
-    ).mean()
+    )
     return {
-        "identity": identity_weight * identity_loss(found.logits, classes, smoothing=smoothing).mean(),
-        "ranking": ranking_weight * over_processes(ranking, joint=len(joint_classes), own=len(classes)),
+        "identity": identity_weight * identity_losses(found.logits, classes, smoothing=smoothing).mean(),
+        "ranking": ranking_weight * joint.mean(ranking),
     }

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from resight.embedders.masks import cut_free, failed, mask_of
 from resight.errors import BadRecipe
-from resight.losses import identity_loss, over_processes
+from resight.losses import Joint, identity_losses
 from resight.losses_parts import pair_loss, region_triplet
-from resight.nn.blocks import identity_classifiers
+from resight.nn.blocks import IdentityHeads
 from resight.nn.embeddings import Embeddings
 from resight.nn.small import MSCANStart, MultiScale
 
@@ -52,8 +52,8 @@ class Stream(nn.Module):
 class MGCAM(nn.Module):
     """images B 3 H W, and maps B 20 h w where needed -> matching B 128.
 
-    In training `more_logits` are the body's and the background's, `streams` whole, body and background, and `attention`
-    the learned map Φ (B 1 H/4 W/4, after the sigmoid).
+    In training `logits` and `streams` are of whole, body and background, and `attention` is the learned map Φ
+    (B 1 H/4 W/4, after the sigmoid).
     """
 
     def __init__(
@@ -81,8 +81,7 @@ class MGCAM(nn.Module):
         count = 1 if attention == "none" or tied else 3
         self.branches = nn.ModuleList([Stream(width=width) for _ in range(count)])
         self.dropout = nn.Dropout(dropout)
-        heads = 1 if attention == "none" else 3
-        self.classifier = identity_classifiers([width] * heads, classes)
+        self.classifier = IdentityHeads([width] * (1 if attention == "none" else 3), classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"], maps: Float[Tensor, "B 20 h w"] | None = None) -> Embeddings:
         size = images.shape[2], images.shape[3]
@@ -109,15 +108,10 @@ class MGCAM(nn.Module):
         return None
 
     def _answer(self, streams: list[Tensor], gate: Tensor | None) -> Embeddings:
-        logits: list[Tensor] = []
-        if self.classifier is not None and self.training:
-            pairs = zip(self.classifier, streams, strict=True)
-            logits = [head(self.dropout(stream)) for head, stream in pairs]
         return Embeddings(
             matching=streams[0],
             before_neck=streams[0],
-            logits=logits[0] if logits else None,
-            more_logits=tuple(logits[1:]),
+            logits=self.classifier(*(self.dropout(stream) for stream in streams)),
             attention=gate if self.look is not None else None,
             streams=tuple(streams),
         )
@@ -126,8 +120,7 @@ class MGCAM(nn.Module):
 def mgcam_objective(
     found: Embeddings,
     classes: Int[Tensor, " B"],
-    joint: Float[Tensor, "J D"],
-    joint_classes: Int[Tensor, " J"],
+    joint: Joint,
     maps: Float[Tensor, "B 20 h w"] | None,
     *,
     smoothing: float,
@@ -142,13 +135,9 @@ def mgcam_objective(
     error summed over the map and halved, averaged over the batch, as the released net computes it; a crop whose mask
     failed teaches no attention.
     """
-    if found.logits is None:
-        raise ValueError("the objective needs logits: build the embedder with classes > 0 and call .train()")
-    siamese = pair_loss(joint, joint_classes, margin=push_margin).mean()
-    named = (found.logits, *found.more_logits)
     losses = {
-        "identity": torch.stack([identity_loss(one, classes, smoothing=smoothing).mean() for one in named]).sum(),
-        "siamese": siamese_weight * over_processes(siamese, joint=len(joint_classes), own=len(classes)),
+        "identity": identity_losses(found.logits, classes, smoothing=smoothing).sum(),
+        "siamese": siamese_weight * joint.mean(pair_loss(joint.features, joint.classes, margin=push_margin)),
     }
     if len(found.streams) == 3:
         losses["region"] = region_weight * region_triplet(*found.streams, margin=push_margin).mean()

@@ -20,10 +20,10 @@ from resight.embedders.masks import six_parts
 from resight.embedders.part_features import PartFeatures, seen_share
 from resight.embedders.visible_parts import identity_and_parts
 from resight.errors import BadRecipe
-from resight.losses import mean_where
+from resight.losses import Joint, mean_where
 from resight.losses_parts import soft_cross_entropy, visibility_loss
 from resight.nn.backbones import EfficientNetLite
-from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
+from resight.nn.blocks import IdentityHeads, batch_norm_neck, spatial_pool
 from resight.nn.embeddings import Embeddings
 from resight.nn.parsing import Parsing, probabilities
 from resight.types import IGNORE
@@ -56,10 +56,10 @@ class OnePass(nn.Module):
         self.backbone = EfficientNetLite(last_stride=last_stride)
         self.parser = parser
         channels = self.backbone.channels
-        self.pool = GeM() if pooling == "gem" else AveragePool()
+        self.pool = spatial_pool(pooling)
         self.parts = PartFeatures(channels, width=width)
         self.neck, self.foreground_neck = batch_norm_neck(channels), batch_norm_neck(channels)
-        self.classifier = identity_classifiers((channels, channels), classes)
+        self.classifier = IdentityHeads((channels, channels), classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
         size = [-(-side // STRIDE) * STRIDE for side in images.shape[2:]]
@@ -70,14 +70,10 @@ class OnePass(nn.Module):
         whole = self.pool(last)
         parts = self.parts(last, six_parts(probabilities(parsing.logits)).detach())
         vectors = self.neck(whole), self.foreground_neck(parts.foreground)
-        logits: list[Tensor] = []
-        if self.classifier is not None and self.training:
-            logits = [head(vector) for head, vector in zip(self.classifier, vectors, strict=True)]
         return Embeddings(
             matching=torch.cat(vectors, 1),
             before_neck=whole,
-            logits=logits[0] if logits else None,
-            more_logits=tuple(logits[1:]),
+            logits=self.classifier(*vectors),
             parts=parts.parts,
             visible=parts.visible,
             parsing=parsing,
@@ -94,10 +90,7 @@ def second_share(parsing: Parsing) -> Float[Tensor, " B"]:
 def one_pass_objective(
     found: Embeddings,
     classes: Int[Tensor, " B"],
-    joint: Float[Tensor, "J E"],
-    joint_classes: Int[Tensor, " J"],
-    joint_parts: Float[Tensor, "J P D"],
-    joint_visible: Float[Tensor, "J P"],
+    joint: Joint,
     maps: Float[Tensor, "B 20 h w"],
     unhidden: Float[Tensor, "B 20"],
     others: UInt8[Tensor, "B h w"],
@@ -121,9 +114,6 @@ def one_pass_objective(
         found,
         classes,
         joint,
-        joint_classes,
-        joint_parts,
-        joint_visible,
         smoothing=smoothing,
         margin=margin,
         triplet_weight=triplet_weight,

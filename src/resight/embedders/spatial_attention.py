@@ -22,9 +22,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from resight.losses import hard_triplet, identity_loss, over_processes
+from resight.losses import Joint, hard_triplet, identity_losses
 from resight.nn.backbones import build_backbone
-from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
+from resight.nn.blocks import IdentityHeads, batch_norm_neck, spatial_pool
 from resight.nn.embeddings import Embeddings
 
 Matched = Literal["stripes", "reduced", "pooled"]
@@ -45,7 +45,7 @@ def attend(maps: Float[Tensor, "B C h w"], *, temperature: float) -> Float[Tenso
 class SpatialAttention(nn.Module):
     """images B 3 H W -> matching B D; D = 6 C from stripes, 6 × 256 reduced, 256 pooled, C without stripes.
 
-    In training `logits` and `more_logits` are: stripes 1-6, sides 1-3, mean; without stripes the one classifier first.
+    In training `logits` are: stripes 1-6, sides 1-3, mean; without stripes the one classifier first.
     """
 
     needs_maps = False
@@ -71,13 +71,13 @@ class SpatialAttention(nn.Module):
         self.stripes, self.sides, self.matched = stripes, sides, matched
         self.side_attention, self.backbone_attention, self.temperature = side_attention, backbone_attention, temperature
         channels = self.backbone.channels
-        self.pool = GeM() if pooling == "gem" and not stripes else AveragePool()
+        self.pool = spatial_pool("average" if stripes else pooling)
         self.reduce = nn.Sequential(nn.Linear(channels, 256), nn.ReLU(inplace=True)) if stripes else None
         self.neck = None if stripes else batch_norm_neck(channels)
         self.dropout = nn.Dropout(dropout)
         side_widths = self.backbone.stage_channels[:3] if sides else ()
         widths = (*([256] * stripes if stripes else [channels]), *side_widths, *([256] if stripes else []))
-        self.classifier = identity_classifiers(widths, classes)
+        self.classifier = IdentityHeads(widths, classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
         stages = self.backbone.stages(images)
@@ -104,23 +104,20 @@ class SpatialAttention(nn.Module):
     def _answer(
         self, matching: Tensor, before: Tensor, main: list[Tensor], stages: tuple[Tensor, ...], mean: Tensor | None
     ) -> Embeddings:
-        logits: list[Tensor] = []
-        if self.classifier is not None and self.training:
+        rows: list[Tensor] = []
+        if self.training:
             rows = [self.dropout(row) for row in main]
             for stage in stages[:3] if self.sides else ():  # no dropout on side branches
                 pooled = attend(stage, temperature=self.temperature) if self.side_attention else stage.mean((2, 3))
                 rows.append(pooled)
             rows += [] if mean is None else [self.dropout(mean)]
-            logits = [head(row) for head, row in zip(self.classifier, rows, strict=True)]
-        first = logits[0] if logits else None
-        return Embeddings(matching=matching, before_neck=before, logits=first, more_logits=tuple(logits[1:]))
+        return Embeddings(matching=matching, before_neck=before, logits=self.classifier(*rows))
 
 
 def spatial_attention_objective(
     found: Embeddings,
     classes: Int[Tensor, " B"],
-    joint: Float[Tensor, "J D"],
-    joint_classes: Int[Tensor, " J"],
+    joint: Joint,
     *,
     stripes: int,
     smoothing: float,
@@ -133,14 +130,11 @@ def spatial_attention_objective(
     Where nothing stands beside the one classifier its weight is 1, so that the row differs from the baseline's in the
     attention alone.
     """
-    if found.logits is None:
-        raise ValueError("the objective needs logits: build the embedder with classes > 0 and call .train()")
-    named = [identity_loss(one, classes, smoothing=smoothing).mean() for one in (found.logits, *found.more_logits)]
-    main, beside = torch.stack(named[: stripes or 1]).sum(), named[stripes or 1 :]
-    losses = {"identity": (1 - side_weight) * main if beside else main}
-    if beside:
-        losses["sides"] = side_weight * torch.stack(beside).sum()
+    named = identity_losses(found.logits, classes, smoothing=smoothing)
+    main, beside = named[: stripes or 1].sum(), named[stripes or 1 :]
+    losses = {"identity": (1 - side_weight) * main if len(beside) else main}
+    if len(beside):
+        losses["sides"] = side_weight * beside.sum()
     if triplet_weight:
-        triplet = hard_triplet(joint, joint_classes, joint, joint_classes, margin=margin).mean()
-        losses["triplet"] = triplet_weight * over_processes(triplet, joint=len(joint_classes), own=len(classes))
+        losses["triplet"] = triplet_weight * joint.mean(hard_triplet(joint.features, joint.classes, margin=margin))
     return losses

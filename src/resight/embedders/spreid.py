@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from resight.embedders.masks import regions
 from resight.nn.backbones import build_backbone
-from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifier
+from resight.nn.blocks import IdentityHeads, batch_norm_neck, spatial_pool
 from resight.nn.embeddings import Embeddings
 from resight.nn.part_pool import pool_parts
 
@@ -45,10 +45,10 @@ class SPReID(nn.Module):
         self.backbone = build_backbone(backbone, last_stride=last_stride)
         self.part_backbone = None if shared else build_backbone(backbone, last_stride=last_stride)
         self.foreground = foreground
-        self.pool = GeM() if pooling == "gem" else AveragePool()
+        self.pool = spatial_pool(pooling)
         width = self.backbone.channels * (3 if foreground else 2)
         self.neck = batch_norm_neck(width)
-        self.classifier = identity_classifier(width, classes) if classes else None
+        self.classifier = IdentityHeads([width], classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"], maps: Float[Tensor, "B 20 h w"]) -> Embeddings:
         found = self.backbone(images)
@@ -61,5 +61,4 @@ class SPReID(nn.Module):
             vectors = [pooled[:, 0], *vectors]
         before_neck = torch.cat(vectors, 1)
         matching = self.neck(before_neck)
-        logits = self.classifier(matching) if self.classifier is not None and self.training else None
-        return Embeddings(matching=matching, before_neck=before_neck, logits=logits)
+        return Embeddings(matching=matching, before_neck=before_neck, logits=self.classifier(matching))

@@ -17,9 +17,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from resight.embedders.masks import cut_free
-from resight.losses import hard_triplet, identity_loss, over_processes
+from resight.losses import Joint, hard_triplet, identity_losses
 from resight.nn.backbones import build_backbone
-from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifier
+from resight.nn.blocks import IdentityHeads, batch_norm_neck, spatial_pool
 from resight.nn.embeddings import Embeddings
 
 
@@ -40,24 +40,22 @@ class TwoStream(nn.Module):
         super().__init__()
         self.backbone = build_backbone(backbone, last_stride=last_stride)
         self.mask_backbone = build_backbone(backbone, last_stride=last_stride)
-        self.pool = GeM() if pooling == "gem" else AveragePool()
+        self.pool = spatial_pool(pooling)
         width = 2 * self.backbone.channels
         self.neck = batch_norm_neck(width)
-        self.classifier = identity_classifier(width, classes) if classes else None
+        self.classifier = IdentityHeads([width], classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"], maps: Float[Tensor, "B 20 h w"]) -> Embeddings:
         streams = self.pool(self.backbone(images)), self.pool(self.mask_backbone(cut_free(images, maps.detach())))
         before_neck = torch.cat(streams, 1)
         matching = self.neck(before_neck)
-        logits = self.classifier(matching) if self.classifier is not None and self.training else None
-        return Embeddings(matching=matching, before_neck=before_neck, logits=logits, streams=streams)
+        return Embeddings(matching=matching, before_neck=before_neck, logits=self.classifier(matching), streams=streams)
 
 
 def two_stream_objective(
     found: Embeddings,
     classes: Int[Tensor, " B"],
-    joint: Float[Tensor, "J D"],
-    joint_classes: Int[Tensor, " J"],
+    joint: Joint,
     *,
     smoothing: float,
     margin: float,
@@ -65,11 +63,9 @@ def two_stream_objective(
     triplet_weight: float,
 ) -> dict[str, Float[Tensor, ""]]:
     """Batch-hard triplets on both streams together and on each; `identity_weight` 0 leaves the classes out."""
-    if found.logits is None:
-        raise ValueError("the objective needs logits: build the embedder with classes > 0 and call .train()")
-    own = {"own": len(classes), "joint": len(joint_classes)}
-    losses = {"identity": identity_weight * identity_loss(found.logits, classes, smoothing=smoothing).mean()}
-    for name, rows in zip(("both", "picture", "cut-out"), (joint, *joint.chunk(2, dim=1)), strict=True):
-        loss = hard_triplet(rows, joint_classes, rows, joint_classes, margin=margin).mean()
-        losses[f"triplet {name}"] = triplet_weight / 3 * over_processes(loss, **own)
+    losses = {"identity": identity_weight * identity_losses(found.logits, classes, smoothing=smoothing).mean()}
+    features = joint.features
+    for name, rows in zip(("both", "picture", "cut-out"), (features, *features.chunk(2, dim=1)), strict=True):
+        triplet = joint.mean(hard_triplet(rows, joint.classes, margin=margin))
+        losses[f"triplet {name}"] = triplet_weight / 3 * triplet
     return losses

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from resight.embedders.masks import six_parts
 from resight.embedders.part_features import PART_NAMES, PartFeatures, seen_share
-from resight.losses import hard_triplet, identity_loss, over_processes
+from resight.losses import Joint, hard_triplet, identity_losses
 from resight.losses_parts import part_triplet, soft_cross_entropy, visibility_loss
 from resight.nn.backbones import build_backbone
-from resight.nn.blocks import AveragePool, GeM, batch_norm_neck, identity_classifiers
+from resight.nn.blocks import IdentityHeads, batch_norm_neck, spatial_pool
 from resight.nn.embeddings import Embeddings
 from resight.nn.part_pool import shrink_masks
 
@@ -51,7 +51,7 @@ class SeenByPlace(nn.Module):
 class VisibleParts(nn.Module):
     """images B 3 H W -> matching B 2C (whole, foreground), parts B 6 `width`, visible B 6 (0..1).
 
-    `attention` are logits of background and six parts on the map's grid; `more_logits` the foreground's classes.
+    `attention` are logits of background and six parts on the map's grid; `logits` of whole, foreground and all parts.
     """
 
     needs_maps = False
@@ -69,7 +69,7 @@ class VisibleParts(nn.Module):
         super().__init__()
         self.backbone = build_backbone(backbone, last_stride=last_stride)
         channels = self.backbone.channels
-        self.pool = GeM() if pooling == "gem" else AveragePool()
+        self.pool = spatial_pool(pooling)
         self.look = nn.Sequential(
             nn.Conv2d(channels, 128, 1, bias=False),
             nn.BatchNorm2d(128),
@@ -81,7 +81,7 @@ class VisibleParts(nn.Module):
         joined = width * len(PART_NAMES)
         self.neck, self.foreground_neck = batch_norm_neck(channels), batch_norm_neck(channels)
         self.parts_neck = batch_norm_neck(joined)
-        self.classifier = identity_classifiers((channels, channels, joined), classes)
+        self.classifier = IdentityHeads((channels, channels, joined), classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
         maps = self.backbone(images)
@@ -89,14 +89,10 @@ class VisibleParts(nn.Module):
         whole = self.pool(maps)
         parts = self.parts(maps, attention.float().softmax(1), self.seen(maps.detach()), self.pool)
         vectors = self.neck(whole), self.foreground_neck(parts.foreground), self.parts_neck(parts.parts.flatten(1))
-        logits: list[Tensor] = []
-        if self.classifier is not None and self.training:
-            logits = [head(vector) for head, vector in zip(self.classifier, vectors, strict=True)]
         return Embeddings(
             matching=torch.cat(vectors[:2], 1),
             before_neck=whole,
-            logits=logits[0] if logits else None,
-            more_logits=tuple(logits[1:]),
+            logits=self.classifier(*vectors),
             parts=vectors[2].unflatten(1, (len(PART_NAMES), -1)),
             visible=parts.visible,
             attention=attention,
@@ -106,10 +102,7 @@ class VisibleParts(nn.Module):
 def visible_parts_objective(
     found: Embeddings,
     classes: Int[Tensor, " B"],
-    joint: Float[Tensor, "J E"],
-    joint_classes: Int[Tensor, " J"],
-    joint_parts: Float[Tensor, "J P D"],
-    joint_visible: Float[Tensor, "J P"],
+    joint: Joint,
     maps: Float[Tensor, "B 20 h w"],
     unhidden: Float[Tensor, "B 20"],
     *,
@@ -122,16 +115,12 @@ def visible_parts_objective(
 ) -> dict[str, Float[Tensor, ""]]:
     """Identity of whole and foreground, triplets of the whole and of the parts that are seen, maps and visibility.
 
-    `maps` show what is left of the person after pasting, `unhidden` how much of each class there was before. The joint
-    tensors are the batch gathered over all processes.
+    `maps` show what is left of the person after pasting, `unhidden` how much of each class there was before.
     """
     losses = identity_and_parts(
         found,
         classes,
         joint,
-        joint_classes,
-        joint_parts,
-        joint_visible,
         smoothing=smoothing,
         margin=margin,
         triplet_weight=triplet_weight,
@@ -148,10 +137,7 @@ def visible_parts_objective(
 def identity_and_parts(
     found: Embeddings,
     classes: Int[Tensor, " B"],
-    joint: Float[Tensor, "J E"],
-    joint_classes: Int[Tensor, " J"],
-    joint_parts: Float[Tensor, "J P D"],
-    joint_visible: Float[Tensor, "J P"],
+    joint: Joint,
     *,
     smoothing: float,
     margin: float,
@@ -159,14 +145,12 @@ def identity_and_parts(
     part_triplet_weight: float,
 ) -> dict[str, Float[Tensor, ""]]:
     """What tells persons apart: identity of whole and foreground, and the two triplet losses of the joint batch."""
-    if found.logits is None:
-        raise ValueError("the objective needs logits: build the embedder with classes > 0 and call .train()")
-    joined, own = len(joint_classes), len(classes)
-    named = (found.logits, *found.more_logits)
-    whole = hard_triplet(joint, joint_classes, joint, joint_classes, margin=margin).mean()
-    parts = part_triplet(joint_parts, joint_visible, joint_classes, margin=margin).mean()
+    if joint.parts is None or joint.visible is None:
+        raise ValueError("the objective needs parts: these are not the embeddings of an embedder that tells them apart")
+    whole = hard_triplet(joint.features, joint.classes, margin=margin)
+    parts = part_triplet(joint.parts, joint.visible, joint.classes, margin=margin)
     return {
-        "identity": torch.stack([identity_loss(one, classes, smoothing=smoothing).mean() for one in named]).mean(),
-        "triplet": triplet_weight * over_processes(whole, joint=joined, own=own),
-        "part triplet": part_triplet_weight * over_processes(parts, joint=joined, own=own),
+        "identity": identity_losses(found.logits, classes, smoothing=smoothing).mean(),
+        "triplet": triplet_weight * joint.mean(whole),
+        "part triplet": part_triplet_weight * joint.mean(parts),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -62,13 +63,28 @@ def batch_norm_neck(width: int) -> nn.BatchNorm1d:
     return neck
 
 
-def identity_classifier(width: int, classes: int) -> nn.Linear:
-    """Linear classes of the training persons, started small."""
-    classifier = nn.Linear(width, classes, bias=False)
-    nn.init.normal_(classifier.weight, std=0.001)
-    return classifier
+def spatial_pool(kind: Literal["gem", "average"]) -> GeM | AveragePool:
+    """The mean over space that a recipe names."""
+    return GeM() if kind == "gem" else AveragePool()
 
 
-def identity_classifiers(widths: Sequence[int], classes: int) -> nn.ModuleList | None:
-    """One classifier a width; None without classes."""
-    return nn.ModuleList([identity_classifier(width, classes) for width in widths]) if classes else None
+def _identity_head(width: int, classes: int) -> nn.Linear:
+    head = nn.Linear(width, classes, bias=False)
+    nn.init.normal_(head.weight, std=0.001)
+    return head
+
+
+class IdentityHeads(nn.ModuleList):
+    """Linear classes of the training persons, one head a vector, started small; without classes there are none.
+
+    Vectors B D -> classes B K by each head in training, nothing otherwise.
+    """
+
+    def __init__(self, widths: Sequence[int], classes: int) -> None:
+        super().__init__([_identity_head(width, classes) for width in widths] if classes else [])
+
+    def forward(self, *vectors: Float[Tensor, "B _"]) -> tuple[Float[Tensor, "B K"], ...]:
+        """One vector a head."""
+        if not self.training or not len(self):
+            return ()
+        return tuple(head(vector) for head, vector in zip(self, vectors, strict=True))

@@ -14,15 +14,13 @@ from resight.nn.parsing import Parsing
 class Embeddings:
     """Features of B crops.
 
-    `matching` is compared at test time (B D); `before_neck` is what a metric loss sees (B D); `logits` are the identity
-    classes (B K), None outside training.
+    `matching` is compared at test time (B D); `before_neck` is what a metric loss sees (B E).
     """
 
     matching: Float[Tensor, "B D"]
     before_neck: Float[Tensor, "B E"]
-    logits: Float[Tensor, "B K"] | None = None
-    more_logits: tuple[Float[Tensor, "B K"], ...] = ()
-    """Identity classes by further heads; which ones, the embedder says."""
+    logits: tuple[Float[Tensor, "B K"], ...] = ()
+    """Identity classes by each head; which ones, the embedder says. Empty outside training."""
     parts: Float[Tensor, "B P F"] | None = None
     """One vector a part, compared beside `matching` where both crops show the part."""
     visible: Float[Tensor, "B P"] | None = None

@@ -85,8 +85,8 @@ def gather(rows: Tensor) -> Tensor:
 
 
 def classes_named(found: Any, classes: Tensor) -> float:
-    """Share of the rows whose class has the largest logit; 0 without logits."""
-    return 0.0 if found.logits is None else float((found.logits.argmax(1) == classes).float().mean())
+    """Share of the rows whose class has the largest logit of the first head; 0 without heads."""
+    return float((found.logits[0].argmax(1) == classes).float().mean()) if found.logits else 0.0
 
 
 def training_steps(

@@ -17,6 +17,7 @@ from resight.embedders.one_pass import one_pass_objective
 from resight.embedders.spatial_attention import spatial_attention_objective
 from resight.embedders.two_stream import two_stream_objective
 from resight.embedders.visible_parts import visible_parts_objective
+from resight.losses import Joint
 from resight.nn.embeddings import Embeddings
 from resight.train.loop import gather
 from resight.train.pictures import Truth
@@ -30,9 +31,20 @@ def losses_of(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses
     return OBJECTIVES[recipe.embedder](recipe, found, truth)
 
 
+def joint(found: Embeddings, classes: Tensor) -> Joint:
+    """What all processes found, this one's with its gradient."""
+    return Joint(
+        gather(found.before_neck),
+        gather(classes),
+        own=len(classes),
+        parts=None if found.parts is None else gather(found.parts),
+        visible=None if found.visible is None else gather(found.visible),
+    )
+
+
 def _baseline(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses:
     return baseline_objective(
-        *(found, truth.classes, gather(found.before_neck), gather(truth.classes)),
+        *(found, truth.classes, joint(found, truth.classes)),
         smoothing=recipe.label_smoothing,
         margin=recipe.margin,
         triplet_weight=recipe.triplet_weight,
@@ -42,7 +54,7 @@ def _baseline(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses
 def _maskreid(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses:
     own = recipe.losses
     return maskreid_objective(
-        *(found, truth.classes, gather(found.before_neck), gather(truth.classes)),
+        *(found, truth.classes, joint(found, truth.classes)),
         smoothing=recipe.label_smoothing,
         identity_weight=own.identity_weight,
         ranking_weight=own.ranking_weight,
@@ -56,7 +68,7 @@ def _maskreid(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses
 def _mgcam(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses:
     own = recipe.losses
     return mgcam_objective(
-        *(found, truth.classes, gather(found.before_neck), gather(truth.classes), truth.maps),
+        *(found, truth.classes, joint(found, truth.classes), truth.maps),
         smoothing=recipe.label_smoothing,
         siamese_weight=own.siamese_weight,
         region_weight=own.region_weight,
@@ -67,7 +79,7 @@ def _mgcam(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses:
 
 def _spatial_attention(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses:
     return spatial_attention_objective(
-        *(found, truth.classes, gather(found.before_neck), gather(truth.classes)),
+        *(found, truth.classes, joint(found, truth.classes)),
         stripes=int(recipe.options.get("stripes", 6)),
         smoothing=recipe.label_smoothing,
         side_weight=recipe.losses.side_weight,
@@ -78,7 +90,7 @@ def _spatial_attention(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) 
 
 def _two_stream(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses:
     return two_stream_objective(
-        *(found, truth.classes, gather(found.before_neck), gather(truth.classes)),
+        *(found, truth.classes, joint(found, truth.classes)),
         smoothing=recipe.label_smoothing,
         margin=recipe.margin,
         identity_weight=recipe.losses.identity_weight,
@@ -87,10 +99,9 @@ def _two_stream(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Loss
 
 
 def _visible_parts(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses:
-    parts, visible, maps, unhidden = _with_parts(found, truth)
     own = recipe.losses
     return visible_parts_objective(
-        *(found, truth.classes, gather(found.before_neck), gather(truth.classes), parts, visible, maps, unhidden),
+        *(found, truth.classes, joint(found, truth.classes), *_maps(truth)),
         smoothing=recipe.label_smoothing,
         margin=recipe.margin,
         triplet_weight=recipe.triplet_weight,
@@ -101,12 +112,11 @@ def _visible_parts(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> L
 
 
 def _one_pass(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses:
-    parts, visible, maps, unhidden = _with_parts(found, truth)
     if truth.others is None:
         raise ValueError("one-pass learns from part maps, and there are none")
     own = recipe.losses
     return one_pass_objective(
-        *(found, truth.classes, gather(found.before_neck), gather(truth.classes), parts, visible, maps, unhidden),
+        *(found, truth.classes, joint(found, truth.classes), *_maps(truth)),
         truth.others,
         smoothing=recipe.label_smoothing,
         margin=recipe.margin,
@@ -118,10 +128,10 @@ def _one_pass(recipe: EmbedderRecipe, found: Embeddings, truth: Truth) -> Losses
     )
 
 
-def _with_parts(found: Embeddings, truth: Truth) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    if found.parts is None or found.visible is None or truth.maps is None or truth.unhidden is None:
-        raise ValueError("this embedder tells parts apart and learns from part maps, and there are none")
-    return gather(found.parts), gather(found.visible), truth.maps, truth.unhidden
+def _maps(truth: Truth) -> tuple[Tensor, Tensor]:
+    if truth.maps is None or truth.unhidden is None:
+        raise ValueError("this embedder learns from part maps, and there are none")
+    return truth.maps, truth.unhidden
 
 
 OBJECTIVES: Final[dict[str, Callable[[EmbedderRecipe, Embeddings, Truth], Losses]]] = {
