@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resight.commands.progress import bar
-from resight.data.files import write_beside
+from resight.data.arrays import write_mapped
 from resight.errors import BadRecipe
 from resight.search.choosing import DistanceName, choose_distance
 from resight.search.features import load_features
@@ -20,7 +21,6 @@ from resight.search.rerank import check_numbers, rerank_features
 
 LONG: Final = 8_000
 """Pictures on both sides together from which on a progress bar is worth its line."""
-ZEROS: Final = bytes(1 << 20)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,12 +55,7 @@ def rerank(config: Rerank) -> int:
         raise BadRecipe(f"--out {config.out} is the features file itself; give the distances another name.")
     features = choose_distance(load_features(config.features), config.distance, config.part_share)
     shape = len(features.query.features), len(features.gallery.features)
-    with (
-        write_beside(config.out) as partial,
-        bar("re-ranking", total=None) if sum(shape) >= LONG else nullcontext() as told,
-    ):
-        distances = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-        _reserve(partial)
+    with bar("re-ranking", total=None) if sum(shape) >= LONG else nullcontext() as told:
         before = 0
 
         def tell(done: int, total: int) -> None:
@@ -69,22 +64,11 @@ def rerank(config: Rerank) -> int:
                 told(done - before, **({} if before else {"total": total}))
             before = done
 
-        rerank_features(features, k1=config.k1, k2=config.k2, lambda_=config.lambda_, out=distances, told=tell)
-        distances.flush()
-        del distances
+        def fill(arrays: Sequence[NDArray[np.float32]]) -> None:
+            rerank_features(features, k1=config.k1, k2=config.k2, lambda_=config.lambda_, out=arrays[0], told=tell)
+
+        write_mapped({config.out: shape}, fill, dtype=np.float32)
     how = f"k1 {config.k1}, k2 {config.k2}, lambda {config.lambda_:g}"
     how += f", parts {features.part_share:.0%} of the distance" if features.part_share else ""
     print(f"{config.out}: {shape[0]} queries by {shape[1]} gallery pictures, re-ranked with {how}.", file=sys.stderr)
     return 0
-
-
-def _reserve(path: Path) -> None:
-    """Take the file's room on the disk now, where a full disk is an error and not a signal."""
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-            return
-        written = file.seek(len(file.read(128)))
-        while written < size:
-            written += file.write(ZEROS[: size - written])

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from resight.data.files import write_beside
+from resight.data.arrays import write_mapped
 from resight.data.images import read_resized, real_file
 
 
@@ -43,15 +43,14 @@ def decoded_pictures(
     """
     path = cache_folder() / f"pictures-{fingerprint(paths, height, width)}.npy"
     if not path.exists():
-        shape = (len(paths), height, width, 3)
-        with write_beside(path) as partial:
-            array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+
+        def decode(arrays: Sequence[NDArray[np.uint8]]) -> None:
             with ThreadPoolExecutor(2) as pool:
                 for row, picture in enumerate(pool.map(lambda name: read_resized(name, height, width), paths)):
-                    array[row] = picture
+                    arrays[0][row] = picture
                     if told:
                         told(1)
-            array.flush()
-            del array
+
+        write_mapped({path: (len(paths), height, width, 3)}, decode)
     pictures: NDArray[np.uint8] = np.load(path, mmap_mode="r")
     return pictures

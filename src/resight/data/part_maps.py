@@ -23,8 +23,9 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy.typing import NDArray
 
+from resight.data.arrays import write_mapped, write_npz
 from resight.data.cache import cache_folder
-from resight.data.files import checksum, write_beside, write_json
+from resight.data.files import checksum, write_json
 from resight.data.images import real_file
 from resight.errors import BadLabels
 
@@ -118,15 +119,8 @@ class PartMapsWriter:
         if maps.shape[1:] != shape:
             raise BadLabels(f"The maps are {maps.shape[1:]}, the folder's are {shape} (classes, height, width).")
         path = self.folder / f"maps-{self._next:05d}.npz"
-        with write_beside(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(
-                file,
-                names=np.array(names),
-                maps=maps,
-                quality=quality,
-                second=second,
-                contents=np.array(contents, dtype=np.int64),
-            )
+        arrays = {"names": np.array(names), "maps": maps, "quality": quality, "second": second}
+        write_npz(path, {**arrays, "contents": np.array(contents, dtype=np.int64)}, compressed=True)
         self._next += 1
         self._contents.update(zip(names, contents, strict=True))
 
@@ -196,15 +190,14 @@ def load_part_maps(
     digest = hashlib.sha256(json.dumps([asdict(stamp), names, contents.tolist(), _signs(chunks)]).encode()).hexdigest()
     path = cache_folder() / f"parts-{digest[:12]}.npy"
     if not path.exists():
-        shape = len(names), stamp.classes, stamp.height, stamp.width
-        with write_beside(path) as partial:
-            array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+
+        def decode(arrays: Sequence[NDArray[np.uint8]]) -> None:
             for _, rows, at, chunk in _rows_of(chunks, place, "names", "maps"):
-                array[rows] = chunk["maps"][at]
+                arrays[0][rows] = chunk["maps"][at]
                 if told:
                     told(len(rows))
-            array.flush()
-            del array
+
+        write_mapped({path: (len(names), stamp.classes, stamp.height, stamp.width)}, decode)
     maps: NDArray[np.uint8] = np.load(path, mmap_mode="r")
     return LoadedParts(maps, quality, second, stamp)
 

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
+from resight.data.arrays import write_npz
 from resight.data.cache import cache_folder, fingerprint
-from resight.data.files import write_beside
 from resight.data.labels import LIP20, LabelSet
 from resight.diagnose.conditions import PRIOR, Conditions, Measurements, Parse, measure
 from resight.diagnose.marks import Likeness, Marks
@@ -58,9 +58,7 @@ def measured(
                 told(len(some))
         else:
             rows.append(measure(some, parse=parse, label_set=label_set, told=told))
-            with write_beside(kept) as partial, partial.open("wb") as file:
-                arrays: dict[str, Any] = _arrays(rows[-1])
-                np.savez(file, **arrays)
+            write_npz(kept, _arrays(rows[-1]))
     if not rows:
         return measure(paths, parse=parse, label_set=label_set)
     every = [_arrays(one) for one in rows]

