@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 Draw = Callable[..., Tensor]
+"""(low, high, *shape) -> evenly distributed numbers, one row of that shape a picture."""
 PIXEL_MEAN: Final = 127.0
 PIXEL_SPREAD: Final = 128.0
 
@@ -122,15 +123,21 @@ def erased(how: Augmentation, draw: Draw, size: tuple[int, int], device: torch.d
 
     Its aspect is the picture's own times 0.3 to 3.3, not 0.3 to 3.3 as in the paper: people stand upright.
     """
+    block = rectangles(draw, area=how.erase_area, aspect=1.2, size=size, device=device)
+    return block & (draw(0.0, 1.0) < how.erase)[:, None, None]
+
+
+def rectangles(
+    draw: Draw, *, area: tuple[float, float], aspect: float, size: tuple[int, int], device: torch.device
+) -> Bool[Tensor, "B h w"]:
+    """One a picture, somewhere: as large as a share of it in `area`, its aspect the picture's own times e^±`aspect`."""
     high, wide = size
-    area = draw(*how.erase_area)
-    aspect = draw(-1.2, 1.2).exp() * high / wide
-    tall = (area * high * wide * aspect).sqrt().clamp(max=high)
-    broad = (area * high * wide / aspect).sqrt().clamp(max=wide)
+    share, times = draw(*area), draw(-aspect, aspect).exp() * high / wide
+    tall = (share * high * wide * times).sqrt().clamp(max=high)
+    broad = (share * high * wide / times).sqrt().clamp(max=wide)
     top, left = draw(0.0, 1.0) * (high - tall), draw(0.0, 1.0) * (wide - broad)
     rows = torch.arange(high, device=device)[None]
     columns = torch.arange(wide, device=device)[None]
     inside_rows = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
     inside_columns = (columns >= left[:, None]) & (columns < (left + broad)[:, None])
-    hit = (draw(0.0, 1.0) < how.erase)[:, None, None]
-    return inside_rows[:, :, None] & inside_columns[:, None, :] & hit
+    return inside_rows[:, :, None] & inside_columns[:, None, :]

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from resight.data.augment import normalise
+from resight.data.augment import Draw, drawing, normalise
 from resight.data.degrade import compress
-from resight.data.parsing_paste import Draw, paste_block, paste_person
+from resight.data.parsing_paste import paste_block, paste_person
 from resight.types import IGNORE
 
 COMPANY: Final = (0.001, 0.006)
@@ -123,11 +123,8 @@ def changed(
 
     `size` is height, width of the result; `scale` 1 and `shift` 0 show the box as it is.
     """
-    count, device = len(canvases.pictures), canvases.pictures.device
-
-    def draw(low: float, high: float, *shape: int) -> Tensor:
-        return (torch.rand(count, *shape, generator=rng) * (high - low) + low).to(device)
-
+    device = canvases.pictures.device
+    draw = drawing(len(canvases.pictures), device, rng)
     turned = draw(0.0, 1.0) < mirror
     theta = _views(draw, turned, how, scale=scale, shift=shift)
     images, labels, others = _viewed(canvases, theta, size)

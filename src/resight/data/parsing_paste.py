@@ -5,14 +5,11 @@ Proof: tests/data/test_parsing_batches.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-Draw = Callable[..., Tensor]
-"""(low, high, *shape) -> evenly distributed numbers, one row of that shape a picture."""
+from resight.data.augment import Draw, rectangles
 
 
 def _moved(maps: Tensor, right: Int[Tensor, " B"], down: Int[Tensor, " B"], fill: float) -> Tensor:
@@ -61,15 +58,8 @@ def paste_block(
     images: Tensor, labels: Tensor, others: Tensor, person: Tensor, draw: Draw, chance: float, background: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Lay a block of another picture, upside down, or of one colour over some pictures: it is background there."""
-    high, wide = labels.shape[1:]
-    area, aspect = draw(0.03, 0.22), draw(-1.0, 1.0).exp() * high / wide
-    tall = (area * high * wide * aspect).sqrt().clamp(max=high)
-    broad = (area * high * wide / aspect).sqrt().clamp(max=wide)
-    top, left = draw(0.0, 1.0) * (high - tall), draw(0.0, 1.0) * (wide - broad)
-    rows = torch.arange(high, device=images.device)[None]
-    columns = torch.arange(wide, device=images.device)[None]
-    block = ((rows >= top[:, None]) & (rows < (top + tall)[:, None]))[:, :, None]
-    block = block & ((columns >= left[:, None]) & (columns < (left + broad)[:, None]))[:, None]
+    size = labels.shape[1], labels.shape[2]
+    block = rectangles(draw, area=(0.03, 0.22), aspect=1.0, size=size, device=images.device)
     wanted = person[labels.long()]
     hides = (block & wanted).sum((1, 2)) > 0.5 * wanted.sum((1, 2)).clamp_min(1)
     block = block & ((draw(0.0, 1.0) < chance) & ~hides)[:, None, None]

@@ -81,7 +81,7 @@ def grade_causes(
             turned = query_twins(turns, shown, rng=rng, known=known_turns, resamples=resamples)
         matched = match_twins(ledger, marks.gallery[:, number], rng=rng, known=known_pictures, resamples=resamples)
         twins[cause] = turned, matched
-    certain = _beyond_chance([one for pair in twins.values() for one in pair if one is not None])
+    certain = beyond_chance([one for pair in twins.values() for one in pair if one is not None])
     found = []
     for cause in dict.fromkeys((*marks.causes, *losses)):
         pair = twins.get(cause, (None, None))
@@ -111,7 +111,7 @@ def grade_causes(
     return tuple(sorted(found, key=lambda one: (one.grade not in PROVEN, -one.loss)))
 
 
-def _beyond_chance(twins: list[Twins]) -> set[int]:
+def beyond_chance(twins: list[Twins]) -> set[int]:
     """Which comparisons (by identity) have intervals without 0 and pass the correction for how many there are."""
     passed = false_discovery(np.array([one.p_value for one in twins]), rate=RATE)
     return {id(one) for one, fine in zip(twins, passed, strict=True) if fine and one.sure}

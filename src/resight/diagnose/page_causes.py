@@ -7,9 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from resight.diagnose.causes import RATE, false_discovery
 from resight.diagnose.findings import Findings
-from resight.diagnose.grades import Verdict
+from resight.diagnose.grades import Verdict, beyond_chance
 from resight.diagnose.page_charts import dose_look
 from resight.diagnose.remedies import PARTS, RERANK
 from resight.diagnose.twins import Twins
@@ -145,14 +144,9 @@ def _twins(twins: Twins | None) -> Look:
 
 def _beyond_chance(found: Findings) -> dict[str, bool]:
     """Causes one of whose twin comparisons passes the correction; those that could not be tested are left out."""
-    tested = [
-        (one.cause, twins)
+    tested = {
+        one.cause: [twins for twins in (one.on_queries, one.on_matches) if twins is not None and twins.estimable]
         for one in found.verdicts
-        for twins in (one.on_queries, one.on_matches)
-        if twins is not None and twins.estimable
-    ]
-    passed = false_discovery(np.array([twins.p_value for _, twins in tested]), rate=RATE)
-    found_by: dict[str, bool] = {}
-    for (cause, twins), fine in zip(tested, passed.tolist(), strict=True):
-        found_by[cause] = found_by.get(cause, False) or (fine and twins.sure)
-    return found_by
+    }
+    certain = beyond_chance([twins for pair in tested.values() for twins in pair])
+    return {cause: any(id(twins) in certain for twins in pair) for cause, pair in tested.items() if pair}

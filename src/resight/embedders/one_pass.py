@@ -9,7 +9,7 @@ Proof: tests/embedders/test_one_pass.py.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,16 +22,11 @@ from resight.embedders.visible_parts import identity_and_parts
 from resight.errors import BadRecipe
 from resight.losses import Joint, mean_where
 from resight.losses_parts import soft_cross_entropy, visibility_loss
-from resight.nn.backbones import EfficientNetLite
+from resight.nn.backbones import DECODED_BLOCKS, DECODED_STRIDES, EfficientNetLite, in_multiples
 from resight.nn.blocks import IdentityHeads, batch_norm_neck, spatial_pool
 from resight.nn.embeddings import Embeddings
 from resight.nn.parsing import Parsing, probabilities
 from resight.types import IGNORE
-
-STRIDE: Final = 16
-"""Sides of a picture are brought to multiples of this."""
-TAPS: Final = (0, 2, 4, 10)
-"""Blocks whose maps the parser's decoder reads: strides 2, 4, 8 and 16."""
 
 
 class OnePass(nn.Module):
@@ -62,10 +57,8 @@ class OnePass(nn.Module):
         self.classifier = IdentityHeads((channels, channels), classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
-        size = [-(-side // STRIDE) * STRIDE for side in images.shape[2:]]
-        if size != list(images.shape[2:]):
-            images = F.interpolate(images, size, mode="bilinear", align_corners=False)
-        *fine, last = self.backbone.taps(images, TAPS)
+        images = in_multiples(images, DECODED_STRIDES[-1])
+        *fine, last = self.backbone.taps(images, DECODED_BLOCKS)
         parsing: Parsing = self.parser(tuple(fine))
         whole = self.pool(last)
         parts = self.parts(last, six_parts(probabilities(parsing.logits)).detach())

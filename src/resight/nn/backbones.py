@@ -99,6 +99,18 @@ LITE_STAGES: Final = (  # repeats, kernel, stride, expand, channels of Efficient
 
 STAGE_ENDS: Final = (2, 4, 10)
 """Last blocks at strides 4, 8 and 16."""
+DECODED_BLOCKS: Final = (0, 2, 4, 10)
+"""Blocks whose maps the decoder of `parser-lite` and `one-pass` reads."""
+DECODED_STRIDES: Final = (2, 4, 8, 16)
+DECODED_CHANNELS: Final = (16, 24, 40, 112)
+
+
+def in_multiples(images: Float[Tensor, "B C H W"], of: int) -> Float[Tensor, "B C h w"]:
+    """Pictures whose sides are no multiples of `of` stretched to the next ones, so that a map covers all of them."""
+    size = [-(-side // of) * of for side in images.shape[2:]]
+    if size == list(images.shape[2:]):
+        return images
+    return F.interpolate(images, size, mode="bilinear", align_corners=False)
 
 
 class EfficientNetLite(FreezableBackbone):

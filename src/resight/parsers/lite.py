@@ -19,18 +19,19 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resight.nn.backbones import EfficientNetLite
+from resight.nn.backbones import (
+    DECODED_BLOCKS,
+    DECODED_CHANNELS,
+    DECODED_STRIDES,
+    EfficientNetLite,
+    in_multiples,
+)
 from resight.nn.freezable import FreezableBackbone
 from resight.nn.normed import NormedConv, normed
 from resight.nn.parsing import Parsing
 
-STRIDE: Final = 16
-"""Sides of a picture are brought to multiples of this."""
 KEPT_BLOCKS: Final = 11
 """Of EfficientNet-Lite0: up to 112 channels at stride 16."""
-TAPS: Final = (0, 2, 4, 10)
-"""Blocks whose maps the decoder sees: strides 2, 4, 8 and 16."""
-TAP_CHANNELS: Final = (16, 24, 40, 112)
 FIELDS: Final = (4, 2)
 TELLS: Final = ("hides", "company")
 """Parts of the head that tell something of the whole crop; networks of before lack them."""
@@ -39,7 +40,7 @@ TELLS: Final = ("hides", "company")
 class LiteBackbone(FreezableBackbone):
     """The first blocks of EfficientNet-Lite0 under their names; pictures B 3 H W -> maps at strides 2, 4, 8, 16."""
 
-    channels = TAP_CHANNELS[-1]
+    channels = DECODED_CHANNELS[-1]
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +60,7 @@ class LiteBackbone(FreezableBackbone):
         taps = []
         for number, block in enumerate(self.blocks):
             x = block(x)
-            if number in TAPS:
+            if number in DECODED_BLOCKS:
                 taps.append(x)
         return tuple(taps)
 
@@ -187,7 +188,7 @@ class LiteHead(nn.Module):
         super().__init__()
         self.hides = Hides(width) if tells else None
         self.company = Company(width, 64) if tells else None
-        fine, middle, coarse, deep = TAP_CHANNELS
+        fine, middle, coarse, deep = DECODED_CHANNELS
         self.context = Context(deep, width)
         self.skip8 = _pointwise(coarse, 96)
         self.up8 = _pointwise(width, 96)
@@ -241,8 +242,5 @@ class ParserLite(nn.Module):
         self.head = LiteHead(classes=classes, tells=True)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Parsing:
-        size = [-(-side // STRIDE) * STRIDE for side in images.shape[2:]]
-        if size != list(images.shape[2:]):
-            images = F.interpolate(images, size, mode="bilinear", align_corners=False)
-        found: Parsing = self.head(self.backbone(images))
+        found: Parsing = self.head(self.backbone(in_multiples(images, DECODED_STRIDES[-1])))
         return found
