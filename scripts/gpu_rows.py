@@ -63,6 +63,8 @@ class Job:
     changes: dict[str, Any] = field(default_factory=dict)
     needs_maps: bool = False
     pastes: bool = False
+    by_baseline: bool = False
+    """Whether all that is not the method is baseline-lite's."""
 
     @property
     def name(self) -> str:
@@ -77,10 +79,10 @@ PASTED: Final = {"covering.paste": 0.5}
 """What is pasted before persons must be no difference between methods: all rows but one learn with it."""
 
 
-def _large(method: str, recipe: str, *, needs_maps: bool = False, **losses: Any) -> Job:
-    """On ResNet-50 by the schedule of baseline-lite."""
-    changes = {"backbone": LARGE, **PASTED, **{f"losses.{name}": value for name, value in losses.items()}}
-    return Job(method, LARGE, recipe, changes, needs_maps, pastes=True)
+def _by_baseline(method: str, backbone: str, recipe: str, *, needs_maps: bool = False, **losses: Any) -> Job:
+    """A method on a backbone that is not its recipe's, by the schedule of baseline-lite."""
+    changes = {"backbone": backbone, **PASTED, **{f"losses.{name}": value for name, value in losses.items()}}
+    return Job(method, backbone, recipe, changes, needs_maps, pastes=True, by_baseline=True)
 
 
 JOBS: Final = (
@@ -90,18 +92,20 @@ JOBS: Final = (
     Job("visible-parts", LIGHT, "visible-parts", needs_maps=True, pastes=True),
     Job("baseline-unpasted", LIGHT, "baseline-lite"),
     Job("one-pass", LIGHT, "one-pass", needs_maps=True, pastes=True),
+    _by_baseline("maskreid", LIGHT, "maskreid", needs_maps=True),
+    _by_baseline("maskreid-softmax", LIGHT, "maskreid", needs_maps=True, ranking_weight=0.0),
     Job("two-stream", LIGHT, "two-stream", PASTED, needs_maps=True, pastes=True),
     _mgcam("mgcam-rgb", "rgb", "none"),
     _mgcam("mgcam-masked-rgb", "masked-rgb", "none"),
     _mgcam("mgcam-rgb-mask", "rgb+mask", "none"),
     _mgcam("mgcam", "rgb+mask", "soft"),
     _mgcam("mgcam-hard", "rgb+mask", "hard"),
-    _large("baseline", "baseline-lite"),
-    _large("spatial-attention", "spatial-attention"),
-    _large("spreid", "spreid", needs_maps=True),
-    _large("maskreid", "maskreid", needs_maps=True),
-    _large("maskreid-softmax", "maskreid", needs_maps=True, ranking_weight=0.0),
-    _large("visible-parts", "visible-parts", needs_maps=True),
+    _by_baseline("baseline", LARGE, "baseline-lite"),
+    _by_baseline("spatial-attention", LARGE, "spatial-attention"),
+    _by_baseline("spreid", LARGE, "spreid", needs_maps=True),
+    _by_baseline("maskreid", LARGE, "maskreid", needs_maps=True),
+    _by_baseline("maskreid-softmax", LARGE, "maskreid", needs_maps=True, ranking_weight=0.0),
+    _by_baseline("visible-parts", LARGE, "visible-parts", needs_maps=True),
 )
 """one-pass-global is scored from one-pass's run; one-pass-rendered is trained without Market-1501."""
 
@@ -205,10 +209,12 @@ def missing(job: Job, root: Path, resnet50: Path | None) -> str:
 def write_recipe(job: Job, folder: Path, resnet50: Path | None) -> Path:
     """The row's recipe as a file; an unknown key or name is an error here, before anything is trained."""
     recipe = load_toml(EmbedderRecipe, job.recipe, job.changes)
-    if job.backbone == LARGE:
+    if job.by_baseline:
         common, own = load_toml(EmbedderRecipe, "baseline-lite"), {*OF_THE_METHOD, "backbone", "covering"}
         shared = {one.name: getattr(common, one.name) for one in fields(common) if one.name not in own}
-        recipe = replace(recipe, **{**shared, "backbone_weights": str(resnet50) if resnet50 else "none"})
+        recipe = replace(recipe, **shared)
+    if job.backbone == LARGE:
+        recipe = replace(recipe, backbone_weights=str(resnet50) if resnet50 else "none")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{job.name}.toml"
     path.write_text(to_toml(recipe), encoding="utf-8")

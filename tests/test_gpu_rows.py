@@ -117,7 +117,7 @@ def test_a_dry_run_names_every_command_and_rows_that_cannot_be_trained(
     assert not (root / "runs").exists()
     recipes = {job.name: load_toml(EmbedderRecipe, root / "recipes" / f"{job.name}.toml") for job in light}
     hashes = {name: recipe_hash(recipe) for name, recipe in recipes.items()}
-    alike = ("baseline", "spatial-attention", "spreid", "visible-parts", "two-stream")
+    alike = ("baseline", "spatial-attention", "spreid", "visible-parts", "maskreid", "maskreid-softmax", "two-stream")
     assert len({hashes[name] for name in alike}) == 1
     assert hashes["baseline-unpasted"] != hashes["baseline"]
     assert len({hashes[job.name] for job in light if job.recipe == "mgcam"}) == 1

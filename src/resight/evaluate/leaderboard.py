@@ -46,7 +46,6 @@ class Row:
     """Why it is not measured, where it is not."""
 
 
-OWN_NET: Final = "its net learns from scratch, in three streams: an hour and more a row on two cores"
 TWO_NETS: Final = "it is two nets, twice a row's time"
 LARGE: Final = "a row on ResNet-50 takes more than half a day on two cores (`scripts/gpu_rows.py` runs it on a GPU)"
 ROWS: Final = (
@@ -60,12 +59,14 @@ ROWS: Final = (
     Row(
         "one-pass-rendered", LIGHT, "own, trained without Market-1501", "it learns from rendered people; see the README"
     ),
+    Row("maskreid", LIGHT, "Qi et al., 2018"),
+    Row("maskreid-softmax", LIGHT, "Qi et al., 2018, by identities alone, without its ranking loss"),
     Row("two-stream", LIGHT, "unpublished", TWO_NETS),
     Row("mgcam-rgb", SMALL, "Song et al., CVPR 2018"),
     Row("mgcam-masked-rgb", SMALL, "Song et al., CVPR 2018"),
     Row("mgcam-rgb-mask", SMALL, "Song et al., CVPR 2018"),
-    Row("mgcam", SMALL, "Song et al., CVPR 2018", OWN_NET),
-    Row("mgcam-hard", SMALL, "Song et al., CVPR 2018", OWN_NET),
+    Row("mgcam", SMALL, "Song et al., CVPR 2018"),
+    Row("mgcam-hard", SMALL, "Song et al., CVPR 2018"),
     Row("baseline", "resnet50", "Luo et al., CVPR Workshops 2019", LARGE),
     Row("spatial-attention", "resnet50", "Wang et al., 2018", LARGE),
     Row("spreid", "resnet50", "Kalayeh et al., CVPR 2018", LARGE),
@@ -80,6 +81,8 @@ CONTRASTS: Final[tuple[tuple[tuple[str, str], tuple[str, str], tuple[str, ...]],
     (("visible-parts", LIGHT), ("baseline-unpasted", LIGHT), ("clean", "occluded-40", "other-view")),
     (("baseline", LIGHT), ("baseline-unpasted", LIGHT), ("clean", "occluded-40", "other-view")),
     (("one-pass", LIGHT), ("one-pass-global", LIGHT), ("clean", "occluded-40", "other-view")),
+    (("maskreid", LIGHT), ("maskreid-softmax", LIGHT), ("clean",)),
+    (("maskreid", LIGHT), ("baseline", LIGHT), ("clean", "occluded-40")),
     (("mgcam-rgb", SMALL), ("mgcam-masked-rgb", SMALL), ("clean",)),
     (("mgcam-rgb-mask", SMALL), ("mgcam-rgb", SMALL), ("clean",)),
     (("mgcam", SMALL), ("mgcam-hard", SMALL), ("clean",)),
