@@ -26,13 +26,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from held_out import held_out_features, refuse_learned
 from occluded_market import CLEAN, grades, scores_of, split_of
 from official import HIDDEN, PLAIN, log_scoring, official_set, refuse_twice
 
-from resight.commands.embed import embed_set, embed_sides
+from resight.commands.embed import embed_set
 from resight.config import load_toml, to_toml
 from resight.data.files import sha256
-from resight.data.reid_sets import find_set
 from resight.evaluate.leaderboard import LIGHT, OCCLUSIONS, Entry, condition_scores, write_entry
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of, write_scores
@@ -41,7 +41,6 @@ from resight.model import load_model
 from resight.nn.cost import cost_of
 from resight.search.choosing import choose_distance
 from resight.search.features import Features
-from resight.train.pictures import query_per_camera, split_persons
 from resight.train.recipe import EmbedderRecipe
 from resight.train.resources import surroundings
 from resight.weight_files import find_weights
@@ -49,7 +48,6 @@ from resight.weight_files import find_weights
 RESULTS = Path(__file__).parent / "results" / "leaderboard"
 OF_OTHER_RUNS = ("backbone-weights", "parser-weights", "start")
 """Keys of a recipe that may name a folder of this machine."""
-PERSONS = 100
 SPLIT = {"validation": "validation", "market1501": "query"}
 """Whose queries `resight occlude` must have hidden, by protocol."""
 SEED = 0
@@ -65,9 +63,7 @@ def features_of(model: Any, data: Path, protocol: str, parts: Path | None) -> tu
     if protocol == "market1501":
         features = embed_set(official_set(data), model, parts=parts)
     else:
-        reid_set = find_set(data)
-        _, held_out = split_persons(list(reid_set.crops("train")), PERSONS)
-        features = embed_sides(*query_per_camera(held_out), model, root=reid_set.root, parts=parts)
+        features = held_out_features(data, model, parts)
     count = len(features.query.features) + len(features.gallery.features)
     return features, count / (clock() - started)
 
@@ -138,14 +134,8 @@ def main() -> None:
     settings = tomllib.loads((options.run / "config.toml").read_text(encoding="utf-8"))
     settings = {name.replace("-", "_"): value for name, value in settings.items()}
     digest = sha256(find_weights(options.run))
-    if options.protocol == "validation" and settings.get("validation_persons", 0) < PERSONS:
-        sys.exit(f"{options.run} learned from the {PERSONS} validation persons: train with --validation-persons 100.")
-    start = Path(str(settings.get("backbone_weights", "none")))
-    start = start if start.is_dir() else start.parent
-    if options.protocol == "validation" and (start / "config.toml").is_file():
-        held_out = load_toml(EmbedderRecipe, start / "config.toml").validation_persons
-        if held_out < PERSONS:
-            sys.exit(f"{options.run} started from {start}, which held {held_out} persons out, not {PERSONS}.")
+    if options.protocol == "validation":
+        refuse_learned(options.run)
     if options.occluded and split_of(options.occluded) != SPLIT[options.protocol]:
         sys.exit(f"{options.occluded} hides {split_of(options.occluded)} pictures: not those of {options.protocol}.")
     queries = (PLAIN, HIDDEN) if options.occluded else (PLAIN,)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,8 @@ from typing import Any
 import measuring
 import numpy as np
 import torch
-from leaderboard_row import features_of
+from held_out import held_out_features, refuse_learned
 from occluded_market import described
-from part_share import PERSONS, held_out_persons
 
 from resight.commands.embed import embed_set
 from resight.data.reid_sets import find_set
@@ -37,7 +35,7 @@ SEED = 0
 def scores_of(run: Path, data: Path, keypoints: Path | None, occluded: Path | None) -> dict[str, RankingScores]:
     """Every condition's scores of one run."""
     model = load_model(run)
-    features, _ = features_of(model, data, "validation", None)
+    features = held_out_features(data, model)
     found = {"clean": score_features(features)}
     if occluded is not None:
         found[occluded.name] = score_features(embed_set(find_set(occluded), model))
@@ -66,8 +64,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     before: dict[str, RankingScores] | None = None
     for run in options.runs:
-        if held_out_persons(str(run)) < PERSONS:
-            sys.exit(f"{run} learned from the {PERSONS} validation persons: train with --validation-persons {PERSONS}.")
+        refuse_learned(run)
         settings = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
         facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
         found = scores_of(run, options.data, options.keypoints, options.occluded)

@@ -13,8 +13,6 @@ refused. Writes results/part_share-NAME.json.
 from __future__ import annotations
 
 import argparse
-import sys
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,15 +20,6 @@ from typing import Any
 import measuring
 
 SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
-PERSONS = 100
-
-
-def held_out_persons(model: str) -> int:
-    """How many of the highest-numbered persons a run held out; 0 for shipped weights."""
-    settings = Path(model) / "config.toml"
-    if not settings.is_file():
-        return 0
-    return int(tomllib.loads(settings.read_text(encoding="utf-8")).get("validation-persons", 0))
 
 
 def main() -> None:
@@ -44,26 +33,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     import torch
+    from held_out import held_out_features, refuse_learned
 
-    from resight.commands.embed import embed_set, embed_sides
+    from resight.commands.embed import embed_set
     from resight.data.reid_sets import find_set
     from resight.evaluate.ranking import score_features
     from resight.evaluate.views import score_views
     from resight.model import load_model
-    from resight.train.pictures import query_per_camera, split_persons
 
     torch.set_num_threads(options.threads)
     model = load_model(options.model)
-    found = find_set(options.data)
-    rendered = (options.data / "people.csv").is_file()
-    if not rendered and held_out_persons(options.model) < PERSONS:
-        sys.exit(f"{options.model} learned from the {PERSONS} validation persons: choose its share on rendered people.")
     sets: dict[str, Any] = {}
-    if rendered:
-        sets["people"] = embed_set(found, model)
+    if (options.data / "people.csv").is_file():
+        sets["people"] = embed_set(find_set(options.data), model)
     else:
-        _, held_out = split_persons(list(found.crops("train")), PERSONS)
-        sets["clean"] = embed_sides(*query_per_camera(held_out), model, root=found.root)
+        refuse_learned(Path(options.model))
+        sets["clean"] = held_out_features(options.data, model)
     if options.occluded:
         sets[options.occluded.name] = embed_set(find_set(options.occluded), model)
     rows: list[dict[str, Any]] = []

@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import leaderboard_row
 import official
+from held_out import refuse_learned
 
 from resight.cli import main
 from resight.commands.train import recipe_value
@@ -94,15 +95,19 @@ def test_a_row_takes_no_queries_of_another_protocol(tmp_path: Path, monkeypatch:
         leaderboard_row.main()
 
 
-def test_a_row_is_not_of_a_run_that_started_from_one_that_knew_the_persons(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, settings in (("start", ""), ("run", f'backbone-weights = "{tmp_path / "start"}"\n')):
+def test_a_row_is_not_of_a_run_that_knew_the_persons_nor_of_one_that_came_from_it(tmp_path: Path) -> None:
+    before = "imagenet"
+    for name, held_out in (("first", 0), ("second", 100), ("third", 100)):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "run.json").write_text("{}")
-        (tmp_path / name / "model.safetensors").touch()
-        (tmp_path / name / "config.toml").write_text(settings + "validation-persons = " + ("100" if settings else "0"))
-    words = [str(tmp_path / "run"), "DATA", "--method", "m", "--recipe", "r", "--threads", "1"]
-    monkeypatch.setattr(sys, "argv", ["leaderboard_row.py", *words])
-    with pytest.raises(SystemExit, match="held 0 persons out, not 100"):
-        leaderboard_row.main()
+        settings = f'backbone-weights = "{before}"\nvalidation-persons = {held_out}\n'
+        (tmp_path / name / "config.toml").write_text(settings)
+        before = str(tmp_path / name)
+    with pytest.raises(SystemExit, match="first learned from"):
+        refuse_learned(tmp_path / "first")
+    for name in ("second", "third"):
+        with pytest.raises(SystemExit, match=f"{name} started from .*first, which learned from"):
+            refuse_learned(tmp_path / name)
+    with pytest.raises(SystemExit, match="one-pass learned from"):
+        refuse_learned(Path("one-pass"))
+    (tmp_path / "first" / "config.toml").write_text("validation-persons = 100\n")
+    refuse_learned(tmp_path / "third")
