@@ -10,24 +10,19 @@ Proof: tests/data/test_cuhk03_mat.py, on a small file of the same layout; the pu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from jaxtyping import UInt8
-
+from resight.data.mat_pictures import open_mat, slot_of
 from resight.data.reid_layouts import Own, seen
-from resight.errors import BadPicture, DatasetNotFound, MissingExtra
+from resight.errors import DatasetNotFound
 from resight.types import Crop, Split
 
 if TYPE_CHECKING:
     import h5py
 
 KINDS: Final = ("labeled", "detected")
-_NAME: Final = re.compile(r"(\d)_(\d{3})_([12])_(\d\d)\.png")
 
 
 def is_inside(root: Path) -> bool:
@@ -61,7 +56,7 @@ def new_protocol(root: Path, split: Split, own: Own) -> Iterator[Crop]:
     except (MatReadError, KeyError, IndexError, ValueError, NotImplementedError, OSError) as error:
         raise DatasetNotFound(f"{config} is not the configuration of CUHK03's new protocol: {error}.") from error
     for name, person in rows:
-        yield Crop(root / name, person, int(_parse(root / name)[3]))
+        yield Crop(root / name, person, int(slot_of(root / name)[3]))
 
 
 def classic(root: Path, split: Split, own: Own) -> Iterator[Crop]:
@@ -69,37 +64,14 @@ def classic(root: Path, split: Split, own: Own) -> Iterator[Crop]:
 
     Persons are named by camera pair and number, such as `1_001`. Score them by the protocol `cuhk03`.
     """
-    with _open(root.parent) as file:
+    with open_mat(root.parent) as file:
         tests = {(int(pair), int(person)) for pair, person in file[file["testsets"][()].ravel()[0]][()].T}
         names = [
             name for pair, person, name in _names(file, root.name) if ((pair, person) in tests) != (split == "train")
         ]
     for name in names:
-        match = _parse(root / name)
+        match = slot_of(root / name)
         yield Crop(root / name, f"{match[1]}_{match[2]}", int(match[3]))
-
-
-def read_inside(path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    """Read one picture of a MATLAB file by the name that the readers give it."""
-    pair, person, _, slot = (int(part) for part in _parse(path).groups())
-    try:
-        with _open(path.parent.parent) as file:
-            people = file[file[path.parent.name][()].ravel()[pair - 1]]
-            pixels = file[people[slot - 1, person - 1]][()].T
-    except (KeyError, IndexError, ValueError, OSError, DatasetNotFound) as error:
-        raise BadPicture(f"Cannot read the picture {path} out of its MATLAB file: {error}.") from error
-    if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise BadPicture(f"The MATLAB file has no picture {path.name}: its slot is empty.")
-    return np.ascontiguousarray(pixels, dtype=np.uint8)
-
-
-def _parse(path: Path) -> re.Match[str]:
-    match = _NAME.fullmatch(path.name)
-    if match is None:
-        raise BadPicture(
-            f"{path} names no picture of CUHK03: names look like `1_001_1_01.png` (pair, person, view, slot)."
-        )
-    return match
 
 
 def _names(file: h5py.File, kind: str) -> Iterator[tuple[int, int, str]]:
@@ -109,20 +81,3 @@ def _names(file: h5py.File, kind: str) -> Iterator[tuple[int, int, str]]:
             for slot, picture in enumerate(slots, start=1):
                 if file[picture].ndim == 3:
                     yield pair, person, f"{pair}_{person:03d}_{1 if slot <= 5 else 2}_{slot:02d}.png"
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingExtra(f"Reading {path.name} needs h5py", extra="matlab") from error
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DatasetNotFound(f"{path} is not a MATLAB 7.3 file (HDF5): unpack cuhk03_release.zip again.") from error
-    with file:
-        try:
-            yield file
-        except KeyError as error:
-            raise DatasetNotFound(f"{path} is not laid out as cuhk-03.mat: {error}.") from error

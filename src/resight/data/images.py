@@ -20,6 +20,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from resight.data.mat_pictures import read_inside
 from resight.errors import BadPicture
 
 try:
@@ -66,8 +67,6 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     Raises BadPicture when the file is missing, empty, cut off, too large or no picture at all.
     """
     if real_file(path) != path:
-        from resight.data.cuhk03_mat import read_inside
-
         return read_inside(path)
     return decode_picture(read_file(path), path)
 
