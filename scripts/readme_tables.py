@@ -238,6 +238,7 @@ CONTRASTED: Final = {
     "baseline": "baseline",
     "spatial-attention": "+ spatial attention",
     "spreid": "SPReID",
+    "maskreid": "MaskReID",
     "visible-parts": "visible parts",
     "visible-parts-global": "visible parts, compared without parts",
 }
@@ -245,6 +246,8 @@ MASKED: Final = {
     "mgcam-masked-rgb": "background grey",
     "mgcam-rgb": "the picture alone",
     "mgcam-rgb-mask": "the picture and its mask",
+    "mgcam-hard": "both, and streams of body and background cut by the mask",
+    "mgcam": "the same, cut by a learned map",
 }
 """Rows of MGCAM's small net, seed 1."""
 Column = tuple[str, Callable[[Any], str]]
