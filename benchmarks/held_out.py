@@ -17,16 +17,17 @@ PERSONS: Final = 100
 
 
 def refuse_learned(model: Path) -> None:
-    """Stop unless a run, and each that it started from, held the validation persons out; shipped weights did not."""
-    run = model
-    while run == model or (run / "config.toml").is_file():
+    """Stop unless a run and each that it started from held the validation persons out; shipped weights did not."""
+    run, who = model, f"{model}"
+    while True:
         file = run / "config.toml"
         recipe = load_toml(EmbedderRecipe, file) if file.is_file() else EmbedderRecipe()
         if recipe.validation_persons < PERSONS:
-            who = f"{model}" if run == model else f"{model} started from {run}, which"
             sys.exit(f"{who} learned from the {PERSONS} validation persons: train with --validation-persons {PERSONS}.")
+        if recipe.backbone_weights in ("imagenet", "none"):
+            return
         start = Path(recipe.backbone_weights)
-        run = start if start.is_dir() else start.parent
+        run, who = start if start.is_dir() else start.parent, f"{model} started from {start}, which"
 
 
 def held_out_features(data: Path, model: Any, parts: Path | None = None) -> Features:

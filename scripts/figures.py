@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from resight.commands.embed import embed_set
-from resight.commands.report import describe, read_pictures
+from resight.commands.report import describe
 from resight.data.reid_sets import find_set
 from resight.model import DEFAULT_MODEL, load_model
 from resight.report.pages import tiles_of
-from resight.report.pictures import draw_strip
+from resight.report.pictures import draw_strip, read_shrunk
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 TELLING: Final = 0.6
@@ -31,7 +31,7 @@ def main() -> None:
     features = embed_set(people, load_model(wanted.model))
     page = describe(features, "market", worst=len(features.query.files), title="sample", model=wanted.model)
     strip = min(page.strips, key=lambda strip: abs(strip.ap - TELLING))
-    pictures = read_pictures({tile.file for tile in tiles_of(strip)}, (people.root,), blur_heads=False)
+    pictures = read_shrunk({tile.file for tile in tiles_of(strip)}, (people.root,), blur_heads=False)
     wanted.out.parent.mkdir(exist_ok=True)
     draw_strip(strip, pictures).quantize(256).save(wanted.out, optimize=True)
     print(wanted.out)

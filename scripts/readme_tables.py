@@ -239,6 +239,7 @@ CONTRASTED: Final = {
     "spatial-attention": "+ spatial attention",
     "spreid": "SPReID",
     "maskreid": "MaskReID",
+    "maskreid-softmax": "MaskReID, by identities alone",
     "visible-parts": "visible parts",
     "visible-parts-global": "visible parts, compared without parts",
 }

@@ -111,3 +111,7 @@ def test_a_row_is_not_of_a_run_that_knew_the_persons_nor_of_one_that_came_from_i
         refuse_learned(Path("one-pass"))
     (tmp_path / "first" / "config.toml").write_text("validation-persons = 100\n")
     refuse_learned(tmp_path / "third")
+    for start in ("baseline-lite", "gone"):
+        (tmp_path / "first" / "config.toml").write_text(f'backbone-weights = "{start}"\nvalidation-persons = 100\n')
+        with pytest.raises(SystemExit, match=f"third started from {start}, which learned from"):
+            refuse_learned(tmp_path / "third")

@@ -34,6 +34,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         predicted = regroup_map(truth, LIP20_PARTS7)
         predicted[rng.random((20, 10)) < 0.1] = 0
         write_map(tmp_path / "parsed" / f"{number}.png", predicted, PARTS7)
+    (tmp_path / "parsed" / "contact-sheet.png").write_bytes(b"an overview, as `resight parse` writes it")
     return tmp_path / "parsed", tmp_path / "truth"
 
 

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from resight.errors import BadRecipe
 from resight.train import resources
 
 
@@ -39,3 +40,9 @@ def test_changed_code_is_told_and_changed_results_are_not(tree):
 def test_outside_of_a_repository_the_commit_is_unknown(tmp_path, monkeypatch):
     monkeypatch.setattr(resources, "__file__", str(tmp_path / "resources.py"))
     assert resources.commit() is None
+
+
+@pytest.mark.parametrize("number", [0, -2])
+def test_no_threads_are_refused_in_a_sentence(number):
+    with pytest.raises(BadRecipe, match="threads can do nothing"), resources.torch_threads(number):
+        pass

@@ -11,7 +11,7 @@ import numpy as np
 from resight.commands.tables import plain_table
 from resight.data.files import as_json_kinds, write_json
 from resight.data.label_sets import LabelSet, find_labels
-from resight.data.labels import read_map
+from resight.data.labels import SHEET, read_map
 from resight.data.regrouping import Regrouping, find_regrouping, load_regrouping, regroup_map
 from resight.errors import BadLabels
 from resight.evaluate.parsing import Confusion, ParsingScores
@@ -71,7 +71,9 @@ def evaluate_maps(
 
 def find_pairs(folder: Path, truth: Path) -> list[Pair]:
     """Pair NAME.png of two folders by name. Raises BadLabels for an empty folder and names that have no partner."""
-    predicted, true = ({path.stem: path for path in sorted(place.glob("*.png"))} for place in (folder, truth))
+    predicted, true = (
+        {path.stem: path for path in sorted(place.glob("*.png")) if path.name != SHEET} for place in (folder, truth)
+    )
     for place, found in ((folder, predicted), (truth, true)):
         if not found:
             raise BadLabels(f"{place} holds no label maps (NAME.png).")

@@ -23,7 +23,7 @@ from PIL import Image
 
 from resight.data.files import write_beside, write_json
 from resight.data.images import is_picture, read_picture, real_file, resize
-from resight.data.labels import write_map
+from resight.data.labels import SHEET, write_map
 from resight.data.regrouping import Regrouping
 from resight.errors import BadPicture, BadRecipe, DatasetNotFound
 from resight.parsing import Parsed, ParserModel, weights_print
@@ -31,7 +31,6 @@ from resight.report.parts import cell, overlay, write_sheet
 
 TABLE: Final = "parsed.csv"
 FACTS: Final = "parse.json"
-SHEET: Final = "contact-sheet.png"
 OVERLAYS: Final = "overlays"
 SHOWN: Final = 96
 """Crops on the contact sheet, evenly spread over the folder."""

@@ -26,6 +26,7 @@ __all__ = [
     "KEYPOINTS",
     "LABEL_SETS",
     "LIP20",
+    "SHEET",
     "LabelSet",
     "check_map",
     "find_labels",
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 
+SHEET: Final = "contact-sheet.png"
+"""Overview that `resight parse` writes beside its maps; no map itself."""
 KEYPOINTS: Final = (
     *("nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder", "left elbow"),
     *("right elbow", "left wrist", "right wrist", "left hip", "right hip", "left knee", "right knee"),

@@ -17,12 +17,19 @@ from pathlib import Path
 
 import torch
 
+from resight.errors import BadRecipe
+
 MIB = 2**20
 
 
 @contextmanager
 def torch_threads(number: int | None) -> Iterator[None]:
-    """Let torch use `number` threads inside the block and what it used before afterwards; None changes nothing."""
+    """Let torch use `number` threads inside the block and what it used before afterwards; None changes nothing.
+
+    Raises BadRecipe for less than one.
+    """
+    if number is not None and number < 1:
+        raise BadRecipe(f"{number} threads can do nothing: say 1 at least, or leave the number out.")
     before = torch.get_num_threads()
     if number is not None:
         torch.set_num_threads(number)
