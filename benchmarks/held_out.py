@@ -21,8 +21,8 @@ def refuse_learned(model: Path) -> None:
     run, who = model, f"{model}"
     while True:
         file = run / "config.toml"
-        recipe = load_toml(EmbedderRecipe, file) if file.is_file() else EmbedderRecipe()
-        if recipe.validation_persons < PERSONS:
+        recipe = load_toml(EmbedderRecipe, file) if file.is_file() else None
+        if recipe is None or recipe.validation_persons < PERSONS:
             sys.exit(f"{who} learned from the {PERSONS} validation persons: train with --validation-persons {PERSONS}.")
         if recipe.backbone_weights in ("imagenet", "none"):
             return

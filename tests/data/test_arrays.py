@@ -28,8 +28,7 @@ def test_mapped_arrays_hold_what_was_filled_in(
         monkeypatch.delattr(os, "posix_fallocate", raising=False)
         monkeypatch.setattr(arrays, "ZEROS", bytes(1000))
 
-    def fill(made: object) -> None:
-        one, two = made
+    def fill(one: np.ndarray, two: np.ndarray) -> None:
         one[:], two[:] = 1.5, -2
 
     write_mapped({tmp_path / "one.npy": (50, 70), tmp_path / "two.npy": (3,)}, fill, dtype=np.float32)
@@ -38,8 +37,8 @@ def test_mapped_arrays_hold_what_was_filled_in(
 
 
 def test_arrays_that_were_not_filled_to_the_end_are_not_there(tmp_path: Path) -> None:
-    def fill(made: object) -> None:
-        made[0][:] = 1
+    def fill(one: np.ndarray, two: np.ndarray) -> None:
+        one[:] = 1
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

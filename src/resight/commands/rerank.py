@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +63,8 @@ def rerank(config: Rerank) -> int:
                 told(done - before, **({} if before else {"total": total}))
             before = done
 
-        def fill(arrays: Sequence[NDArray[np.float32]]) -> None:
-            rerank_features(features, k1=config.k1, k2=config.k2, lambda_=config.lambda_, out=arrays[0], told=tell)
+        def fill(distances: NDArray[np.float32]) -> None:
+            rerank_features(features, k1=config.k1, k2=config.k2, lambda_=config.lambda_, out=distances, told=tell)
 
         write_mapped({config.out: shape}, fill, dtype=np.float32)
     how = f"k1 {config.k1}, k2 {config.k2}, lambda {config.lambda_:g}"

@@ -6,7 +6,7 @@ Proof: tests/data/test_arrays.py.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -27,13 +27,13 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], *, compressed: boo
 
 def write_mapped(
     shapes: Mapping[Path, tuple[int, ...]],
-    fill: Callable[[Sequence[NDArray[Any]]], None],
+    fill: Callable[..., None],
     *,
     dtype: DTypeLike = np.uint8,
 ) -> None:
-    """Write .npy files that may be larger than memory: `fill` gets one memory-mapped array a path, of its shape.
+    """Write .npy files that may be larger than memory: `fill(*arrays)` gets a memory-mapped array for each path.
 
-    They are there all or none. Their room on the disk is taken first: a full disk is CannotWrite, not a signal.
+    None is there before all are filled. Their room on the disk is taken first: a full disk is CannotWrite, no signal.
     `fill` must keep no array, for a mapped file cannot be renamed everywhere.
     """
     with ExitStack() as files:
@@ -44,10 +44,9 @@ def write_mapped(
         ]
         for partial in partials:
             _reserve(partial)
-        fill(arrays)
-        for array in arrays:
-            array.flush()
-        del arrays, array
+        fill(*arrays)
+        while arrays:
+            arrays.pop().flush()
 
 
 def _reserve(path: Path) -> None:

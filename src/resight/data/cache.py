@@ -44,10 +44,10 @@ def decoded_pictures(
     path = cache_folder() / f"pictures-{fingerprint(paths, height, width)}.npy"
     if not path.exists():
 
-        def decode(arrays: Sequence[NDArray[np.uint8]]) -> None:
+        def decode(array: NDArray[np.uint8]) -> None:
             with ThreadPoolExecutor(2) as pool:
                 for row, picture in enumerate(pool.map(lambda name: read_resized(name, height, width), paths)):
-                    arrays[0][row] = picture
+                    array[row] = picture
                     if told:
                         told(1)
 

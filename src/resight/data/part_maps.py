@@ -191,9 +191,9 @@ def load_part_maps(
     path = cache_folder() / f"parts-{digest[:12]}.npy"
     if not path.exists():
 
-        def decode(arrays: Sequence[NDArray[np.uint8]]) -> None:
+        def decode(array: NDArray[np.uint8]) -> None:
             for _, rows, at, chunk in _rows_of(chunks, place, "names", "maps"):
-                arrays[0][rows] = chunk["maps"][at]
+                array[rows] = chunk["maps"][at]
                 if told:
                     told(len(rows))
 

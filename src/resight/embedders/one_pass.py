@@ -22,7 +22,7 @@ from resight.embedders.visible_parts import identity_and_parts
 from resight.errors import BadRecipe
 from resight.losses import Joint, mean_where
 from resight.losses_parts import soft_cross_entropy, visibility_loss
-from resight.nn.backbones import DECODED_BLOCKS, DECODED_STRIDES, EfficientNetLite, in_multiples
+from resight.nn.backbones import DECODED_BLOCKS, DECODED_STRIDE, EfficientNetLite, in_multiples
 from resight.nn.blocks import IdentityHeads, batch_norm_neck, spatial_pool
 from resight.nn.embeddings import Embeddings
 from resight.nn.parsing import Parsing, probabilities
@@ -57,7 +57,7 @@ class OnePass(nn.Module):
         self.classifier = IdentityHeads((channels, channels), classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Embeddings:
-        images = in_multiples(images, DECODED_STRIDES[-1])
+        images = in_multiples(images, DECODED_STRIDE)
         *fine, last = self.backbone.taps(images, DECODED_BLOCKS)
         parsing: Parsing = self.parser(tuple(fine))
         whole = self.pool(last)

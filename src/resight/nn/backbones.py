@@ -100,9 +100,10 @@ LITE_STAGES: Final = (  # repeats, kernel, stride, expand, channels of Efficient
 STAGE_ENDS: Final = (2, 4, 10)
 """Last blocks at strides 4, 8 and 16."""
 DECODED_BLOCKS: Final = (0, 2, 4, 10)
-"""Blocks whose maps the decoder of `parser-lite` and `one-pass` reads."""
-DECODED_STRIDES: Final = (2, 4, 8, 16)
+"""Blocks whose maps the decoder of `parser-lite` and `one-pass` reads: strides 2, 4, 8 and 16."""
 DECODED_CHANNELS: Final = (16, 24, 40, 112)
+DECODED_STRIDE: Final = 16
+"""Sides of a picture that is decoded are multiples of this."""
 
 
 def in_multiples(images: Float[Tensor, "B C H W"], of: int) -> Float[Tensor, "B C h w"]:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from resight.nn.backbones import (
     DECODED_BLOCKS,
     DECODED_CHANNELS,
-    DECODED_STRIDES,
+    DECODED_STRIDE,
     EfficientNetLite,
     in_multiples,
 )
@@ -242,5 +242,5 @@ class ParserLite(nn.Module):
         self.head = LiteHead(classes=classes, tells=True)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Parsing:
-        found: Parsing = self.head(self.backbone(in_multiples(images, DECODED_STRIDES[-1])))
+        found: Parsing = self.head(self.backbone(in_multiples(images, DECODED_STRIDE)))
         return found

@@ -140,7 +140,7 @@ def _arrays(
     paths = [folder / f"{name}.npy" for name in ("pictures", "labels", "others")]
     if not all(path.exists() for path in paths):
 
-        def draw(arrays: Sequence[NDArray[np.uint8]]) -> None:
+        def draw(*arrays: NDArray[np.uint8]) -> None:
             for row, shown in enumerate(source.people(table)):
                 for array, made in zip(arrays, canvas(shown, size), strict=True):
                     array[row] = made
