@@ -54,7 +54,7 @@ class MissingExtra(ResightError):
     """Something that needs packages which only an extra brings; the message says how to install it."""
 
     def __init__(self, what: str, *, extra: str) -> None:
-        super().__init__(f"{what}. Install the extra, in your clone of resight: `pip install '.[{extra}]'`.")
+        super().__init__(f'{what}. Install the extra, in your clone of resight: `pip install ".[{extra}]"`.')
 
 
 class CannotWrite(ResightError):

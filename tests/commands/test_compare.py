@@ -215,3 +215,10 @@ def test_names_without_folders_serve_only_where_they_are_one_picture_s(
         assert code == 2
         assert "for the 12 queries called 1.jpg" in err
         assert err.count("\n") == 1
+
+
+def test_one_re_ranked_run_beside_one_that_is_not_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, scores = run(tmp_path / "a.npz", noise=1.6), tmp_path / "s.json"
+    assert main(["evaluate", str(path), "--rerank", "--json", str(scores), "--resamples", "100"]) == 0
+    assert "B alone is re-ranked" in said(capsys, path, scores)[1]
+    assert "re-ranked" not in said(capsys, scores, scores)[1]

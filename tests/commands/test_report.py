@@ -11,9 +11,10 @@ from PIL import Image
 
 from resight.commands.report import HEADS_NOTE, Report, report
 from resight.data.images import read_picture
-from resight.errors import BadFeatures, BadRecipe, DatasetNotFound
+from resight.errors import BadFeatures, BadRecipe, CannotWrite, DatasetNotFound
 from resight.model import Embedded
 from resight.search.features import Features, save_features, side
+from small_sets import put
 from toy_people import ToyCounts, write_market
 
 
@@ -158,3 +159,17 @@ def test_a_search_without_any_answer_is_said(features, tmp_path):
     with pytest.raises(BadFeatures, match="None of the 4 queries"):
         report(Report(x=str(tmp_path / "f.npz"), out=tmp_path / "r.html"))
     assert not (tmp_path / "r.html").exists()
+
+
+def test_what_cannot_work_is_told_before_pictures_are_embedded(file, market, tmp_path, monkeypatch):
+    def never(_: object) -> None:
+        raise AssertionError("embedding began")
+
+    monkeypatch.setattr("resight.commands.embed.open_model", never)
+    with pytest.raises(CannotWrite, match="it is a folder"):
+        report(Report(x=str(market), out=tmp_path))
+    with pytest.raises(BadRecipe, match="holds features already: leave --layout, --model out"):
+        report(Report(x=str(file), out=tmp_path / "r.html", layout="market1501", model="baseline-lite"))
+    own = put(tmp_path / "own", "ann/1.jpg", "ann/2.jpg", "bob/1.jpg", "bob/2.jpg")
+    with pytest.raises(BadFeatures, match=f"`resight report {own} --out {tmp_path}/r.html --protocol occluded`"):
+        report(Report(x=str(own), out=tmp_path / "r.html"))

@@ -66,6 +66,8 @@ def compare(config: Compare) -> int:
         found[name] = paired_difference(*values, first.persons, rng=rng, resamples=config.resamples)
     both = ~(np.isnan(first.ap) | np.isnan(second.ap[order]))
     _print(config, found, {name: _means(first, second, field, order, both) for name, field in COMPARED})
+    if first.reranked != second.reranked:
+        print(f"{'A' if first.reranked else 'B'} alone is re-ranked: the difference is not the model's alone.")
     if config.conditions is not None:
         _print_by_condition(config, config.conditions, first, second.ap[order])
     if config.at_least is None:

@@ -49,7 +49,8 @@ class Evaluate(SetOptions):
     """For a data set: folder of part maps (`resight parts`), for a model that looks at them."""
     protocol: ProtocolName = "market"
     """Which gallery pictures count. market and cuhk03-np: not the query's person in its own camera. cuhk03: one drawn
-    picture of each person. occluded: all. multi-query: as market, query pictures pooled by person and camera."""
+    picture of each person. occluded: all, as where no camera is known. multi-query: as market, query pictures pooled
+    by person and camera."""
     distance: DistanceName | None = None
     """What is compared: global, parts (those that both crops show) or both; left out, both where the file has parts."""
     part_share: float | None = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Export:
     """Write a parser or an embedder as an ONNX file for any batch size, checked against PyTorch at batches 1, 2 and 17.
 
-    Needs the extra: pip install '.[onnx]' in your clone. The file takes grey levels (`pictures`, batch x height x width
+    Needs the extra: pip install ".[onnx]" in your clone. The file takes grey levels (`pictures`, batch x height x width
     x 3, uint8). A parser gives `probabilities`, and parser-lite `sure`, `second`, `seen_from`, `hidden` and `company`;
     an embedder gives `features`, and where it knows them `parts` and `visible`; one-pass the first four of a parser
     too. A file whose answers differ from those of PyTorch is not written; what the check found stands in its metadata.

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from resight.commands.datasets import SetOptions
+from resight.commands.datasets import SET_OPTIONS, SetOptions, check_cameras
+from resight.commands.options import command_line, refuse
+from resight.data.files import check_place
 from resight.errors import BadFeatures, BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName, rules_of, searched
 from resight.evaluate.ranking import RankingScores, score_features
@@ -76,6 +78,7 @@ def report(config: Report) -> int:
 
     if config.worst < 0:
         raise BadRecipe(f"--worst is {config.worst}; give the number of queries to show, 0 or more.")
+    check_place(config.out)
     source = _open(config)
     features = choose_distance(source.features, config.distance, config.part_share)
     notes = [HEADS_NOTE] if config.blur_heads else []
@@ -143,8 +146,7 @@ def _open(config: Report) -> _Source:
     if config.images is not None and not config.images.is_dir():
         raise DatasetNotFound(f"--images names {config.images}, which is no folder; name the data set's folder.")
     if path.suffix == ".npz" or (path.is_file() and path.suffix != ".csv"):
-        if config.parts is not None:
-            raise BadRecipe(f"{path} holds features already: leave --parts out, or pass the data set.")
+        refuse(config, ("parts", "model", *SET_OPTIONS), f"{path} holds features already")
         features = load_features(path)
         beside = tuple(folder for folder in (stored_root(path), path.parent) if folder is not None)
         return _Source(
@@ -158,6 +160,8 @@ def _open(config: Report) -> _Source:
     from resight.model import DEFAULT_MODEL
 
     reid_set = config.reid_set(config.x)
+    crops = [*reid_set.crops("query"), *reid_set.crops("gallery")]
+    check_cameras(reid_set, crops, config.protocol, instead=command_line("report", config, protocol="occluded"))
     features = embed_set(reid_set, open_model(config.model), parts=config.parts)
     name = config.x if config.x == "sample" else reid_set.root.resolve().name
     return _Source(features, name, config.model or DEFAULT_MODEL, (reid_set.root,))

@@ -57,6 +57,8 @@ class QueryScores:
     protocol: str
     gallery: int
     """Pictures that were searched, junk included; 0 when not known."""
+    reranked: bool = False
+    """Whether distances were re-ranked, which looks at all queries at once."""
 
 
 def intervals_of(scores: RankingScores, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> Intervals:
@@ -110,7 +112,7 @@ def read_query_scores(path: Path) -> QueryScores:
         if not len(persons) == len(files) == len(ap) == len(trapezoid) == len(inp) == len(rank1) > 0:
             raise ValueError("unequal lengths")
         protocol, gallery = str(content["protocol"]), int(content["gallery"])
-        return QueryScores(ap, trapezoid, inp, rank1, persons, files, protocol, gallery)
+        return QueryScores(ap, trapezoid, inp, rank1, persons, files, protocol, gallery, "rerank" in content)
     except OSError as error:
         raise BadFeatures(f"{path} cannot be read: {error.strerror}; check the path.") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
