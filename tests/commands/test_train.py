@@ -95,15 +95,23 @@ def test_a_run_of_another_recipe_is_not_gone_on_with(
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("presons = 4", "Did you mean `persons`"), ("persons = 40", "has 6"), ('persons = "many"', "whole number")],
+    [
+        ("presons = 4", "Did you mean `persons`"),
+        ("persons = 40", "has 6"),
+        ('persons = "many"', "whole number"),
+        ("persons = 4\nvalidation-persons = 9", "has 6 persons"),
+        ('persons = 4\nbackbone = "resnet5"', "Did you mean `resnet50`"),
+        ('persons = 4\nparser-weights = "nowhere"', "has none"),
+    ],
 )
-def test_a_bad_recipe_exits_2_with_one_sentence(
+def test_a_bad_recipe_exits_2_with_one_sentence_and_leaves_no_folder(
     people: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, said: str
 ) -> None:
     recipe.write_text(RECIPE.replace("persons = 4", line))
     assert train(people, recipe, tmp_path / "run") == 2
     error = capsys.readouterr().err
     assert said in error.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_damaged_training_picture_is_named(

@@ -83,13 +83,17 @@ def test_a_model_that_looks_at_maps_wants_them_and_those_of_its_own_parser(
     assert "parser with the weights xyz" in capsys.readouterr().err
 
 
-def test_a_recipe_that_needs_what_is_not_given_says_which_option_brings_it(
+def test_a_recipe_that_needs_what_is_not_given_says_which_option_brings_it_before_a_picture_is_read(
     people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for picture in people.rglob("*.jpg"):
+        picture.write_bytes(b"no picture")
     assert train(people, recipe(tmp_path, "spreid"), tmp_path / "a") == 2
     assert "--parts" in capsys.readouterr().err
     assert train(people, recipe(tmp_path, "baseline", "[covering]\npaste = 0.5\n"), tmp_path / "b") == 2
     assert "--occluders" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize("name", ["spreid", "one-pass"])

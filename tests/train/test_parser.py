@@ -24,6 +24,7 @@ from resight.config import from_table, load_toml, read_recipe, recipe_names
 from resight.data.label_meanings import KEYPOINTS14
 from resight.data.label_sets import LIP20, PARTS7
 from resight.data.labels import write_map
+from resight.data.parsing_batches import Spoiling
 from resight.data.parsing_layouts import ParsingPicture
 from resight.data.parsing_targets import table_for
 from resight.errors import BadRecipe, TrainingStopped, UnknownName
@@ -249,7 +250,11 @@ def test_every_shipped_recipe_of_a_parser_loads_and_keeps_height_before_width(na
 
 
 def test_numbers_that_make_no_run_are_refused() -> None:
-    for wrong in ({"steps": 0}, {"scale": (1.5, 0.5)}, {"mirror": 2.0}):
+    for wrong in (
+        *({"steps": 0}, {"scale": (1.5, 0.5)}, {"scale": (0.0, 0.5)}, {"mirror": 2.0}, {"validate_every": -5}),
+        *({"learning_rate": -1.0}, {"batch": 0}, {"height": 0}, {"spoiling": Spoiling(noise=-1.0)}, {"warmup": -1}),
+        *({"shares": Shares(ccp=-0.5)}, {"backbone": "resnet50"}, {"last_rate": float("nan")}),
+    ):
         with pytest.raises(BadRecipe):
             replace(RECIPE, **wrong).check()
     with pytest.raises(BadRecipe, match="no key `hight`"):

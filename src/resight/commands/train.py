@@ -63,21 +63,26 @@ class TrainEmbedder(SetOptions):
 def train_embedder(config: TrainEmbedder) -> int:
     """Train, with one progress line on stderr; prints the path of the weights."""
     recipe = _recipe(config)
-    reid_set = config.reid_set(config.data)
-    crops = list(reid_set.crops("train"))
+    check_kept(config.out, recipe)
     from resight.train.embedder import Run
     from resight.train.pictures import load_training_set, split_persons
     from resight.train.resources import torch_threads
+    from resight.train.starting import check_given, new_network
 
-    keep_recipe(config.out, recipe)
+    pasted = bool(config.occluders or config.people)
+    check_given(recipe, new_network(recipe, 2), maps=config.parts is not None, cutouts=pasted)  # before minutes
+    reid_set = config.reid_set(config.data)
+    crops = list(reid_set.crops("train"))
+    cutouts = _cut_outs(config)
     learn, held_out = split_persons(crops, recipe.validation_persons, recipe.training_persons)
     with bar("decoding", total=len(learn)) as told:
         maps, parser = _part_maps(config.parts, learn, reid_set.root)
-        data = load_training_set(learn, recipe, told, maps=maps, parser=parser, cutouts=_cut_outs(config))
+        data = load_training_set(learn, recipe, told, maps=maps, parser=parser, cutouts=cutouts)
     threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
     with torch_threads(threads), bar("training", total=None) as told:
         watch = _Watch(told, held_out, config.out, parts=config.parts, root=reid_set.root)
         run = Run(config.out, recipe, data, watch=watch)
+        keep_recipe(config.out, recipe)
         weights = run.train()
     if run.leads:
         print(weights)
@@ -106,7 +111,6 @@ def _cut_outs(config: TrainEmbedder) -> CutOuts | None:
 
 def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
     recipe = load_toml(EmbedderRecipe, config.recipe, dict(map(recipe_value, config.set_)))
-    check_recipe(recipe)
     if config.epochs is not None:
         if config.epochs < 1:
             raise BadRecipe(f"--epochs is {config.epochs}; it must be at least 1.")
@@ -115,7 +119,7 @@ def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
         recipe = replace(recipe, seed=config.seed)
     if config.validation_persons is not None:
         recipe = replace(recipe, validation_persons=config.validation_persons)
-    return recipe
+    return check_recipe(recipe)
 
 
 def recipe_value(text: str) -> tuple[str, object]:
@@ -129,20 +133,25 @@ def recipe_value(text: str) -> tuple[str, object]:
         return key.strip(), value
 
 
-def keep_recipe(out: Path, recipe: object) -> None:
-    """Write `config.toml`; refuse to go on with a run of another recipe."""
+def check_kept(out: Path, recipe: object) -> None:
+    """Refuse to go on with a run of another recipe."""
     path = out / "config.toml"
-    text = to_toml(recipe)
-    if (out / "last").exists() and path.exists() and not _same_recipe(path, text, recipe):
+    if _begun(out) and not _same_recipe(path, recipe):
         raise BadRecipe(f"{out} holds a run of another recipe (see {path}). Choose a new folder for --out.")
-    if int(os.environ.get("RANK", "0")) == 0:
-        write_text(path, text)
 
 
-def _same_recipe(path: Path, text: str, recipe: object) -> bool:
+def keep_recipe(out: Path, recipe: object) -> None:
+    """Write `config.toml` of a run that begins; that of one that goes on stays as it is."""
+    if not _begun(out) and int(os.environ.get("RANK", "0")) == 0:
+        write_text(out / "config.toml", to_toml(recipe))
+
+
+def _begun(out: Path) -> bool:
+    return (out / "last").exists() and (out / "config.toml").exists()
+
+
+def _same_recipe(path: Path, recipe: object) -> bool:
     """Whether a kept recipe says the same; one written before a field existed has its default."""
-    if path.read_text(encoding="utf-8") == text:
-        return True
     try:
         return bool(load_toml(type(recipe), path) == recipe)
     except BadRecipe:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resight.commands.progress import bar
-from resight.commands.train import keep_recipe, training_note
+from resight.commands.train import check_kept, keep_recipe, training_note
 from resight.config import load_toml
 from resight.errors import BadRecipe
 from resight.train.parser_recipe import ParserRecipe
@@ -56,19 +56,20 @@ class TrainParser:
 def train_parser(config: TrainParser) -> int:
     """Train, with one progress line on stderr; prints the path of the weights."""
     recipe = _recipe(config)
+    check_kept(config.out, recipe)
     from resight.data.label_sets import find_labels
     from resight.data.parsing_targets import table_for
-    from resight.train.parser import ParserRun
+    from resight.train.parser import ParserRun, new_network
     from resight.train.parser_validation import held_out
     from resight.train.parsing_pictures import load_parsing_set
     from resight.train.parsing_sources import find_source
     from resight.train.photo_batches import photo_set
     from resight.train.resources import torch_threads
 
+    new_network(recipe)  # tells what is wrong with it before minutes of decoding
     sources = [find_source(root) for root in config.data]
     table = table_for([source.source for source in sources], find_labels(recipe.labels))
     sets = held_out(config.data)
-    keep_recipe(config.out, recipe)
     data: CanvasSet | PhotoSet
     if recipe.crop == "box":
         with bar("decoding", total=sum(len(source.pictures) for source in sources)) as told:
@@ -78,6 +79,7 @@ def train_parser(config: TrainParser) -> int:
     threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
     with torch_threads(threads), bar("training", total=None) as told:
         run = ParserRun(config.out, recipe, data, watch=_Watch(told, sets, config.out))
+        keep_recipe(config.out, recipe)
         weights = run.train()
     if run.leads:
         print(weights)
@@ -91,10 +93,6 @@ def _recipe(config: TrainParser) -> ParserRecipe:
             recipe = replace(recipe, **{name: value})
     if not config.data:
         raise BadRecipe("Say what to train on: --data FOLDER, more than one if you like.")
-    if recipe.start:
-        from resight.parsing import find_parser
-
-        find_parser(recipe.start)  # before minutes of decoding
     return recipe.check()
 
 

@@ -33,7 +33,8 @@ from resight.train.starting import load_backbone
 from resight.types import IGNORE
 
 
-def _new_network(recipe: ParserRecipe) -> nn.Module:
+def new_network(recipe: ParserRecipe) -> nn.Module:
+    """A parser as its recipe starts it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         classes = len(find_labels(recipe.labels).classes)
@@ -88,7 +89,7 @@ class ParserRun(FolderRun):
         self.recipe, self.data = recipe.check(), data
         super().__init__(
             folder,
-            network=_new_network(recipe),
+            network=new_network(recipe),
             optimizer=partial(_optimizer, recipe=recipe),
             precision=recipe.precision,
             average=recipe.average,

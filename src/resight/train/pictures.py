@@ -17,7 +17,7 @@ from torch import Tensor
 
 from resight.data.augment_parts import CutOuts, augment_covered
 from resight.data.cache import decoded_pictures, fingerprint
-from resight.data.sampling import person_batches
+from resight.data.sampling import check_persons, person_batches
 from resight.errors import BadRecipe
 from resight.train.loop import seed_of
 from resight.train.recipe import EmbedderRecipe, Stage
@@ -84,11 +84,15 @@ def load_training_set(
     parser: str = "",
     cutouts: CutOuts | None = None,
 ) -> TrainingSet:
-    """Decode the training pictures once, at the largest size that a stage asks for."""
+    """Decode the training pictures once, at the largest size that a stage asks for.
+
+    Raises TrainingStopped, before it, where there are fewer persons than a batch needs.
+    """
     height = max(stage.height for stage in recipe.stages)
     width = max(stage.width for stage in recipe.stages)
     paths = [crop.path for crop in crops]
     number = {person: row for row, person in enumerate(sorted({crop.person for crop in crops}, key=str))}
+    check_persons(len(number), recipe.persons)
     classes = np.array([number[crop.person] for crop in crops], dtype=np.int64)
     pictures = decoded_pictures(paths, height=height, width=width, told=told)
     pasted = [] if cutouts is None else [digest(cutouts.layers.numpy()), cutouts.person.tolist()]

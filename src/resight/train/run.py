@@ -52,7 +52,6 @@ class FolderRun:
         watch: Watcher,
     ) -> None:
         self.folder, self.seed, self.steps, self.watch = folder, seed, steps, watch
-        folder.mkdir(parents=True, exist_ok=True)
         mixed = {"fp32": "no"}.get(precision, precision)
         self.accelerator = Accelerator(mixed_precision=mixed, cpu=not torch.cuda.is_available())
         processes = self.accelerator.num_processes  # chance depends on it
