@@ -82,6 +82,32 @@ def test_an_interrupted_run_goes_on_with_the_losses_of_an_unbroken_one(tmp_path:
     assert {"commit", "machine", "seed", "peak_host_mib", "data"} <= set(facts)
 
 
+def test_a_run_killed_while_it_is_scored_gets_every_score_of_an_unbroken_one(tmp_path: Path, data: CanvasSet) -> None:
+    def scored(*, dies_at: int) -> Any:
+        def watch(event: str, facts: dict[str, Any]) -> dict[str, Any] | None:
+            if event == "stage" and f"step {dies_at} of" in facts["settings"].source:
+                raise KeyboardInterrupt
+            return (
+                {"sum": float(sum(value.double().sum() for value in facts["state"].values()))}
+                if event == "stage"
+                else None
+            )
+
+        return watch
+
+    recipe = replace(RECIPE, steps=5)  # the last stretch is shorter
+    ParserRun(tmp_path / "whole", recipe, data, watch=scored(dies_at=-1)).train()
+    for dies_at in (3, 5):
+        with pytest.raises(KeyboardInterrupt):
+            ParserRun(tmp_path / "broken", recipe, data, watch=scored(dies_at=dies_at)).train()
+    ParserRun(tmp_path / "broken", recipe, data, watch=scored(dies_at=-1)).train()
+    for name in ("validation.jsonl", "log.jsonl", "model.safetensors"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "validation.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [3, 5]
+    assert len(json.loads((tmp_path / "broken" / "run.json").read_text())["sittings"]) == 2
+
+
 @pytest.mark.slow
 def test_a_run_killed_without_warning_goes_on(tmp_path: Path, data: CanvasSet) -> None:
     program = textwrap.dedent(

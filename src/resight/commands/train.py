@@ -80,7 +80,7 @@ def train_embedder(config: TrainEmbedder) -> int:
         data = load_training_set(learn, recipe, told, maps=maps, parser=parser, cutouts=cutouts)
     threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
     with torch_threads(threads), bar("training", total=None) as told:
-        watch = _Watch(told, held_out, config.out, parts=config.parts, root=reid_set.root)
+        watch = _Watch(told, held_out, parts=config.parts, root=reid_set.root)
         run = Run(config.out, recipe, data, watch=watch)
         keep_recipe(config.out, recipe)
         weights = run.train()
@@ -169,26 +169,29 @@ def training_note(step: Step, host_mib: float) -> str:
     return f"{losses} {memory}"
 
 
+def tell_begin(told: Callable[..., None], event: str, facts: dict[str, Any]) -> None:
+    """Where a run goes on from, or that it is finished, for the progress line."""
+    if event == "start":
+        told(facts["step"], total=facts["steps"])
+    elif event == "finished":
+        told(facts["step"], total=facts["steps"], note="finished before: nothing is changed", keep=True)
+
+
 class _Watch:
     """Shows the run's events on the progress line and scores the held-out persons."""
 
-    def __init__(
-        self, told: Callable[..., None], held_out: list[Any], out: Path, *, parts: Path | None, root: Path
-    ) -> None:
-        self.told, self.held_out, self.out, self.parts, self.root = told, held_out, out, parts, root
+    def __init__(self, told: Callable[..., None], held_out: list[Any], *, parts: Path | None, root: Path) -> None:
+        self.told, self.held_out, self.parts, self.root = told, held_out, parts, root
 
-    def __call__(self, event: str, facts: dict[str, Any]) -> None:
-        if event == "start":
-            self.told(facts["step"], total=facts["steps"])
-        elif event == "step":
+    def __call__(self, event: str, facts: dict[str, Any]) -> dict[str, Any] | None:
+        if event == "step":
             step = facts["step"]
             self.told(1, pictures=step.pictures, note=training_note(step, facts["host_mib"]))
-        elif event == "stage" and self.held_out:
-            self._score(facts)
+        else:
+            tell_begin(self.told, event, facts)
+        return self._score(facts) if event == "stage" and self.held_out else None
 
-    def _score(self, facts: dict[str, Any]) -> None:
-        import json
-
+    def _score(self, facts: dict[str, Any]) -> dict[str, Any]:
         from resight.commands.embed import embed_sides
         from resight.evaluate.ranking import score_features
         from resight.model import model_from_state
@@ -197,7 +200,5 @@ class _Watch:
         model = model_from_state(facts["state"], facts["settings"])
         query, gallery = query_per_camera(self.held_out)
         scores = score_features(embed_sides(query, gallery, model, parts=self.parts, names_from=self.root))
-        line = {"stage": facts["number"], "mean_ap": scores.mean_ap, "rank1": float(scores.cmc[0])}
-        with (self.out / "validation.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
         self.told(0, note=f"validation persons: mAP {scores.mean_ap:.1%}, Rank-1 {scores.cmc[0]:.1%}", keep=True)
+        return {"mean_ap": scores.mean_ap, "rank1": float(scores.cmc[0])}

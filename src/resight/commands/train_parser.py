@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resight.commands.progress import bar
-from resight.commands.train import check_kept, keep_recipe, training_note
+from resight.commands.train import check_kept, keep_recipe, tell_begin, training_note
 from resight.config import load_toml
 from resight.errors import BadRecipe
 from resight.train.parser_recipe import ParserRecipe
@@ -78,7 +77,7 @@ def train_parser(config: TrainParser) -> int:
         data = photo_set(sources, table, recipe)
     threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
     with torch_threads(threads), bar("training", total=None) as told:
-        run = ParserRun(config.out, recipe, data, watch=_Watch(told, sets, config.out))
+        run = ParserRun(config.out, recipe, data, watch=_Watch(told, sets))
         keep_recipe(config.out, recipe)
         weights = run.train()
     if run.leads:
@@ -99,28 +98,26 @@ def _recipe(config: TrainParser) -> ParserRecipe:
 class _Watch:
     """Shows the run's events on the progress line and scores what is held out."""
 
-    def __init__(self, told: Callable[..., None], sets: list[HeldOut], out: Path) -> None:
-        self.told, self.sets, self.out = told, sets, out
+    def __init__(self, told: Callable[..., None], sets: list[HeldOut]) -> None:
+        self.told, self.sets = told, sets
 
-    def __call__(self, event: str, facts: dict[str, Any]) -> None:
-        if event == "start":
-            self.told(facts["step"], total=facts["steps"])
-        elif event == "step":
+    def __call__(self, event: str, facts: dict[str, Any]) -> dict[str, Any] | None:
+        if event == "step":
             step = facts["step"]
             note = f"right {step.accuracy:.1%} {training_note(step, facts['host_mib'])}"
             self.told(1, pictures=step.pictures, note=note)
-        elif event == "stage" and self.sets:
-            self._score(facts)
+        else:
+            tell_begin(self.told, event, facts)
+        return self._score(facts) if event == "stage" and self.sets else None
 
-    def _score(self, facts: dict[str, Any]) -> None:
+    def _score(self, facts: dict[str, Any]) -> dict[str, Any]:
         from resight.parsing import parser_from_state
         from resight.train.parser_validation import validate
 
         found = validate(parser_from_state(facts["state"], facts["settings"]), self.sets)
-        with (self.out / "validation.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"step": facts["number"], **found}) + "\n")
         parts = []
         for name, scores in found.items():
             numbers = [f"{key} {value:.3f}" for key, value in scores.items() if isinstance(value, float)]
             parts.append(f"{name}: {', '.join(numbers)}")
         self.told(0, note=f"held out: {'; '.join(parts)}", keep=True)
+        return found

@@ -101,25 +101,25 @@ class Run(FolderRun):
 
         Raises TrainingStopped when a loss is not finite: `last/` keeps the newest good state.
         """
-        self.resume()
         persons = int(self.data.classes.max()) + 1
-        self.tell("start", steps=self.plan.steps, step=self.step, classes=persons)
+        if not self.begin(classes=persons):
+            return self.weights
         for number, stage in enumerate(self.recipe.stages):
             steps = range(self.plan.first_step(number), self.plan.first_step(number + 1))
-            if self.step + 1 >= steps.stop:
+            if self.step >= steps.stop:
                 continue
-            self._stage(stage, range(max(self.step + 1, steps.start), steps.stop))
-            self.tell("stage", number=number, state=self.state(), settings=self.settings(stage))
-        path = self.folder / "model.safetensors"
+            if self.step + 1 < steps.stop:
+                self._stage(stage, range(max(self.step + 1, steps.start), steps.stop))
+            self.validate({"stage": number}, settings=self.settings(stage))
         if self.leads:
-            save_model(path, self.state(), self.settings(self.recipe.stages[-1]))
+            save_model(self.weights, self.state(), self.settings(self.recipe.stages[-1]))
             cutouts = self.data.cutouts
             people = 0 if cutouts is None else int(cutouts.person.sum())
             pasted = {"objects": 0 if cutouts is None else len(cutouts.person) - people, "people": people}
             facts = {"pictures": len(self.data.classes), "persons": persons, "pasted": pasted}
             self.write_facts(**facts, recipe_hash=recipe_hash(self.recipe))
-        self.tell("end", path=path)
-        return path
+        self.tell("end", path=self.weights)
+        return self.weights
 
     def _stage(self, stage: Stage, steps: range) -> None:
         for backbone in backbones(self.network):
