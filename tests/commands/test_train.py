@@ -161,6 +161,22 @@ def test_other_values_of_a_recipe_can_be_said_on_the_command_line(
     assert "6 persons are left to learn from" in capsys.readouterr().err
 
 
+def test_a_run_goes_on_when_its_data_moved_and_not_when_a_picture_became_another(
+    people: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, moved = tmp_path / "run", tmp_path / "elsewhere" / "persons"
+    assert train(people, recipe, run) == 0
+    moved.parent.mkdir()
+    people.rename(moved)
+    capsys.readouterr()
+    assert train(moved, recipe, run) == 0
+    assert "finished before: nothing is changed" in capsys.readouterr().err
+    first, second = sorted((moved / "bounding_box_train").iterdir())[:2]
+    first.write_bytes(second.read_bytes())
+    assert train(moved, recipe, run) == 2
+    assert "was trained on other pictures" in capsys.readouterr().err
+
+
 def test_a_run_whose_recipe_was_kept_before_a_field_existed_goes_on(people: Path, recipe: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert train(people, recipe, run) == 0

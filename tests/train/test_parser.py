@@ -182,6 +182,19 @@ def test_a_second_run_takes_the_canvases_from_disk(tmp_path: Path, data: CanvasS
     assert again.fingerprint == data.fingerprint
 
 
+def test_a_set_that_moved_is_the_same_and_another_with_another_label_or_box(tmp_path: Path, data: CanvasSet) -> None:
+    (tmp_path / "people").rename(tmp_path / "moved")
+    source = find_source(tmp_path / "moved")
+    table = table_for([source.source], LIP20)
+    assert load_parsing_set([source], table, RECIPE).fingerprint == data.fingerprint
+    company = np.ones_like(source.pictures.company)
+    assert replace(source, pictures=replace(source.pictures, company=company)).identity != source.identity
+    label = source.pictures[0].labels
+    assert label is not None
+    label.write_bytes(Path(source.pictures[1].labels or "").read_bytes() + b"0")
+    assert load_parsing_set([source], table, RECIPE).fingerprint != data.fingerprint
+
+
 def test_weights_are_one_in_the_mean_of_pixels_and_larger_for_rare_labels(data: CanvasSet) -> None:
     weights = data.weights(0.35)
     assert weights[0] < weights[1]

@@ -5,7 +5,6 @@ Proof: tests/train/test_embedder.py.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +14,9 @@ from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from resight.data.arrays import digest
 from resight.data.augment_parts import CutOuts, augment_covered
-from resight.data.cache import decoded_pictures, fingerprint
+from resight.data.cache import decoded_pictures, identity
 from resight.data.sampling import check_persons, person_batches
 from resight.errors import BadRecipe
 from resight.train.loop import seed_of
@@ -95,14 +95,10 @@ def load_training_set(
     check_persons(len(number), recipe.persons)
     classes = np.array([number[crop.person] for crop in crops], dtype=np.int64)
     pictures = decoded_pictures(paths, height=height, width=width, told=told)
-    pasted = [] if cutouts is None else [digest(cutouts.layers.numpy()), cutouts.person.tolist()]
-    seen = fingerprint(paths, digest(classes), *([parser] if parser else []), *pasted)
-    return TrainingSet(pictures, classes, seen, maps, parser, cutouts)
-
-
-def digest(values: NDArray[np.generic]) -> str:
-    """Twelve hex digits of an array's values."""
-    return hashlib.sha256(values.tobytes()).hexdigest()[:12]
+    given = [classes]
+    given += [] if maps is None else [maps]
+    given += [] if cutouts is None else [cutouts.layers.numpy(), cutouts.person.numpy()]
+    return TrainingSet(pictures, classes, identity(paths, parser, digest(*given)), maps, parser, cutouts)
 
 
 def training_batches(

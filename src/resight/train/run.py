@@ -221,8 +221,8 @@ class FolderRun:
                 state = torch.load(path, map_location="cpu", weights_only=True)
                 if state["data"] != self.data_print:
                     raise BadRecipe(
-                        f"{self.folder} was trained on other pictures, persons or things to paste, or on another "
-                        "number of processes. Choose a new folder for `--out`."
+                        f"{self.folder} was trained on other pictures, persons, part maps or things to paste, or on "
+                        "another number of processes. Choose a new folder for `--out`."
                     )
                 self.network.load_state_dict(state["network"])
                 self.optimizer.load_state_dict(state["optimizer"])
