@@ -74,6 +74,6 @@ class TrainingStopped(ResightError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Ask whether the nearest known name was meant; nothing where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    """Ask whether the nearest known name was meant; nothing where none is spelt nearly so."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
     return f" Did you mean `{near[0]}`?" if near else ""

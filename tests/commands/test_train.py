@@ -114,6 +114,16 @@ def test_a_bad_recipe_exits_2_with_one_sentence_and_leaves_no_folder(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "other"), [("embedder", "ce2p-473", "parser"), ("parser", "spreid", "embedder")]
+)
+def test_a_recipe_of_the_other_kind_of_network_is_answered_with_its_command(
+    kind: str, name: str, other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", kind, "--recipe", name, "--data", "nowhere", "--out", str(tmp_path / "run")]) == 2
+    assert f"`resight train {other} --recipe {name}`" in capsys.readouterr().err
+
+
 def test_a_damaged_training_picture_is_named(
     people: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from resight.data.augment_parts import CutOuts
     from resight.train.loop import Step
     from resight.types import Crop
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +112,7 @@ def _cut_outs(config: TrainEmbedder) -> CutOuts | None:
 
 
 def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
-    recipe = load_toml(EmbedderRecipe, config.recipe, dict(map(recipe_value, config.set_)))
+    recipe = load_recipe(EmbedderRecipe, config.recipe, dict(map(recipe_value, config.set_)))
     if config.epochs is not None:
         if config.epochs < 1:
             raise BadRecipe(f"--epochs is {config.epochs}; it must be at least 1.")
@@ -120,6 +122,27 @@ def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
     if config.validation_persons is not None:
         recipe = replace(recipe, validation_persons=config.validation_persons)
     return check_recipe(recipe)
+
+
+def load_recipe(kind: type[R], name: str, overrides: Mapping[str, object] | None = None) -> R:
+    """Read a recipe; raises BadRecipe that names the right command for a recipe of the other kind of network."""
+    from resight.train.parser_recipe import ParserRecipe
+
+    try:
+        return load_toml(kind, name, overrides)
+    except BadRecipe:
+        other, what = (ParserRecipe, "parser") if kind is EmbedderRecipe else (EmbedderRecipe, "embedder")
+        if not _reads(other, name):
+            raise
+    raise BadRecipe(f"{name} trains the other kind of network: `resight train {what} --recipe {name}`.")
+
+
+def _reads(kind: type[Any], name: Path | str) -> bool:
+    try:
+        load_toml(kind, name)
+    except BadRecipe:
+        return False
+    return True
 
 
 def recipe_value(text: str) -> tuple[str, object]:
@@ -152,10 +175,7 @@ def _begun(out: Path) -> bool:
 
 def _same_recipe(path: Path, recipe: object) -> bool:
     """Whether a kept recipe says the same; one written before a field existed has its default."""
-    try:
-        return bool(load_toml(type(recipe), path) == recipe)
-    except BadRecipe:
-        return False
+    return _reads(type(recipe), path) and bool(load_toml(type(recipe), path) == recipe)
 
 
 def training_note(step: Step, host_mib: float) -> str:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resight.commands.progress import bar
-from resight.commands.train import check_kept, keep_recipe, tell_begin, training_note
-from resight.config import load_toml
+from resight.commands.train import check_kept, keep_recipe, load_recipe, tell_begin, training_note
 from resight.errors import BadRecipe
 from resight.train.parser_recipe import ParserRecipe
 
@@ -35,7 +34,8 @@ class TrainParser:
     """
 
     data: tuple[Path, ...]
-    """Folders of parsing sets."""
+    """Folders of parsing sets; `sample` is none, for it has no maps of persons. Of two with one layout the second's
+    scores are told as `people 2`."""
     out: Path
     """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe."""
     recipe: str = "parser-lite"
@@ -86,7 +86,7 @@ def train_parser(config: TrainParser) -> int:
 
 
 def _recipe(config: TrainParser) -> ParserRecipe:
-    recipe = load_toml(ParserRecipe, config.recipe)
+    recipe = load_recipe(ParserRecipe, config.recipe)
     for name in ("labels", "steps", "batch", "seed"):
         if (value := getattr(config, name)) is not None:
             recipe = replace(recipe, **{name: value})
