@@ -124,6 +124,11 @@ def test_a_recipe_of_the_other_kind_of_network_is_answered_with_its_command(
     assert f"`resight train {other} --recipe {name}`" in capsys.readouterr().err
 
 
+def test_no_threads_are_refused(people: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(people, recipe, tmp_path / "run", "--threads", "0") == 2
+    assert "0 threads can do nothing" in capsys.readouterr().err
+
+
 def test_a_damaged_training_picture_is_named(
     people: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,7 +40,8 @@ class TrainEmbedder(SetOptions):
     data: str
     """A data set's folder, or the word `sample`."""
     out: Path
-    """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe."""
+    """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe and data, left as
+    it is when that is finished."""
     recipe: str = "baseline-lite"
     """A shipped recipe (`resight recipes` lists them) or a TOML file."""
     epochs: int | None = None
@@ -80,7 +81,7 @@ def train_embedder(config: TrainEmbedder) -> int:
     with bar("decoding", total=len(learn)) as told:
         maps, parser = _part_maps(config.parts, learn, reid_set.root)
         data = load_training_set(learn, recipe, told, maps=maps, parser=parser, cutouts=cutouts)
-    threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
+    threads = 1 if config.threads is None and "WORLD_SIZE" in os.environ else config.threads
     with torch_threads(threads), bar("training", total=None) as told:
         watch = _Watch(told, held_out, parts=config.parts, root=reid_set.root)
         run = Run(config.out, recipe, data, watch=watch)

@@ -37,7 +37,8 @@ class TrainParser:
     """Folders of parsing sets; `sample` is none, for it has no maps of persons. Of two with one layout the second's
     scores are told as `people 2`."""
     out: Path
-    """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe."""
+    """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe and data, left as
+    it is when that is finished."""
     recipe: str = "parser-lite"
     """A shipped recipe (`resight recipes` lists them) or a TOML file."""
     labels: str | None = None
@@ -75,7 +76,7 @@ def train_parser(config: TrainParser) -> int:
             data = load_parsing_set(sources, table, recipe, told)
     else:
         data = photo_set(sources, table, recipe)
-    threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
+    threads = 1 if config.threads is None and "WORLD_SIZE" in os.environ else config.threads
     with torch_threads(threads), bar("training", total=None) as told:
         run = ParserRun(config.out, recipe, data, watch=_Watch(told, sets))
         keep_recipe(config.out, recipe)
