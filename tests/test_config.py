@@ -84,6 +84,7 @@ def test_overrides_replace_what_the_file_says_and_reach_into_tables(recipe):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("parser = 1", ["no key `parser`. Known"]),
         ("epocs = 3", ["toy.toml", "no key `epocs`", "Did you mean `epochs`?"]),
         ("label-smoothing = 0.1", ["`epochs` must be given"]),
         ('epochs = "three"', ["`epochs` must be a whole number, but is 'three'"]),

@@ -211,6 +211,8 @@ def test_training_from_the_shell_leaves_a_run_that_parses(
     more = write_people(tmp_path / "more")  # a second folder of the same kind
     again = [*words[:5], str(people), str(more), "--out", str(tmp_path / "both"), "--threads", "1", "--steps", "3"]
     assert main(again) == 0
+    both = json.loads((tmp_path / "both" / "validation.jsonl").read_text())
+    assert set(both) == {"step", "people", "people 2"}
     assert 0 <= lines[-1]["people"]["mean_iou"] <= 1
     assert parse(crops, tmp_path / "parsed", run, "--no-overlays") == 0
     assert main([*words, "--steps", "9"]) == 2  # another recipe in the same folder

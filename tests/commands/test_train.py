@@ -95,15 +95,38 @@ def test_a_run_of_another_recipe_is_not_gone_on_with(
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("presons = 4", "Did you mean `persons`"), ("persons = 40", "has 6"), ('persons = "many"', "whole number")],
+    [
+        ("presons = 4", "Did you mean `persons`"),
+        ("persons = 40", "has 6"),
+        ('persons = "many"', "whole number"),
+        ("persons = 4\nvalidation-persons = 9", "has 6 persons"),
+        ('persons = 4\nbackbone = "resnet5"', "Did you mean `resnet50`"),
+        ('persons = 4\nparser-weights = "nowhere"', "has none"),
+    ],
 )
-def test_a_bad_recipe_exits_2_with_one_sentence(
+def test_a_bad_recipe_exits_2_with_one_sentence_and_leaves_no_folder(
     people: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, said: str
 ) -> None:
     recipe.write_text(RECIPE.replace("persons = 4", line))
     assert train(people, recipe, tmp_path / "run") == 2
     error = capsys.readouterr().err
     assert said in error.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "other"), [("embedder", "ce2p-473", "parser"), ("parser", "spreid", "embedder")]
+)
+def test_a_recipe_of_the_other_kind_of_network_is_answered_with_its_command(
+    kind: str, name: str, other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", kind, "--recipe", name, "--data", "nowhere", "--out", str(tmp_path / "run")]) == 2
+    assert f"`resight train {other} --recipe {name}`" in capsys.readouterr().err
+
+
+def test_no_threads_are_refused(people: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(people, recipe, tmp_path / "run", "--threads", "0") == 2
+    assert "0 threads can do nothing" in capsys.readouterr().err
 
 
 def test_a_damaged_training_picture_is_named(
@@ -151,6 +174,22 @@ def test_other_values_of_a_recipe_can_be_said_on_the_command_line(
     assert "write KEY=VALUE" in capsys.readouterr().err
     assert train(people, recipe, tmp_path / "d", "--set", "training-persons=7") == 2
     assert "6 persons are left to learn from" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_when_its_data_moved_and_not_when_a_picture_became_another(
+    people: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, moved = tmp_path / "run", tmp_path / "elsewhere" / "persons"
+    assert train(people, recipe, run) == 0
+    moved.parent.mkdir()
+    people.rename(moved)
+    capsys.readouterr()
+    assert train(moved, recipe, run) == 0
+    assert "finished before: nothing is changed" in capsys.readouterr().err
+    first, second = sorted((moved / "bounding_box_train").iterdir())[:2]
+    first.write_bytes(second.read_bytes())
+    assert train(moved, recipe, run) == 2
+    assert "was trained on other pictures" in capsys.readouterr().err
 
 
 def test_a_run_whose_recipe_was_kept_before_a_field_existed_goes_on(people: Path, recipe: Path, tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_market(tmp_path / "people", counts)
 
 
-def write_maps(people: Path, folder: Path, stamp: PartStamp = STAMP) -> Path:
+def write_maps(people: Path, folder: Path, stamp: PartStamp = STAMP, *, seed: int = 0) -> Path:
     files = sorted(people.rglob("*.jpg"))
-    maps = np.random.default_rng(0).dirichlet(np.full(20, 0.3), (len(files), 16, 8)).transpose(0, 3, 1, 2) * 255
+    maps = np.random.default_rng(seed).dirichlet(np.full(20, 0.3), (len(files), 16, 8)).transpose(0, 3, 1, 2) * 255
     names = [path.relative_to(people).as_posix() for path in files]
     ones = np.ones(len(files), np.float32)
     PartMapsWriter(folder, stamp).add(names, maps.astype(np.uint8), ones, ones * 0, [checksum(path) for path in files])
@@ -83,13 +83,28 @@ def test_a_model_that_looks_at_maps_wants_them_and_those_of_its_own_parser(
     assert "parser with the weights xyz" in capsys.readouterr().err
 
 
-def test_a_recipe_that_needs_what_is_not_given_says_which_option_brings_it(
+def test_a_run_goes_on_with_the_maps_that_it_learned_from_alone(
     people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    maps, others, run = write_maps(people, tmp_path / "a"), write_maps(people, tmp_path / "b", seed=1), tmp_path / "run"
+    chosen = recipe(tmp_path, "spreid")
+    assert train(people, chosen, run, "--parts", str(maps)) == 0
+    assert train(people, chosen, run, "--parts", str(maps.rename(tmp_path / "c"))) == 0
+    assert train(people, chosen, run, "--parts", str(others)) == 2
+    assert "other pictures, persons, part maps" in capsys.readouterr().err
+
+
+def test_a_recipe_that_needs_what_is_not_given_says_which_option_brings_it_before_a_picture_is_read(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for picture in people.rglob("*.jpg"):
+        picture.write_bytes(b"no picture")
     assert train(people, recipe(tmp_path, "spreid"), tmp_path / "a") == 2
     assert "--parts" in capsys.readouterr().err
     assert train(people, recipe(tmp_path, "baseline", "[covering]\npaste = 0.5\n"), tmp_path / "b") == 2
     assert "--occluders" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize("name", ["spreid", "one-pass"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from resight.data import arrays
-from resight.data.arrays import write_mapped, write_npz
+from resight.data.arrays import digest, mapped, write_mapped, write_npz
 from resight.errors import CannotWrite
 
 
@@ -34,6 +34,31 @@ def test_mapped_arrays_hold_what_was_filled_in(
     write_mapped({tmp_path / "one.npy": (50, 70), tmp_path / "two.npy": (3,)}, fill, dtype=np.float32)
     assert (np.load(tmp_path / "one.npy") == np.full((50, 70), 1.5, np.float32)).all()
     assert np.load(tmp_path / "two.npy").tolist() == [-2, -2, -2]
+
+
+def test_what_is_there_is_not_filled_again(tmp_path: Path) -> None:
+    filled = []
+
+    def fill(one: np.ndarray, two: np.ndarray) -> None:
+        filled.append(1)
+        one[:], two[:] = 1, 2
+
+    shapes = {tmp_path / "one.npy": (3,), tmp_path / "two.npy": (2, 2)}
+    for _ in range(2):
+        one, two = mapped(shapes, fill)
+        assert (one.tolist(), two.tolist()) == ([1, 1, 1], [[2, 2], [2, 2]])
+        del one, two
+    (tmp_path / "two.npy").unlink()
+    mapped(shapes, fill)
+    assert len(filled) == 2
+
+
+def test_a_digest_changes_with_values_shapes_and_kinds_and_sees_parts_of_arrays() -> None:
+    whole = np.arange(12, dtype=np.float32).reshape(3, 4)
+    others = [whole.T, whole.reshape(4, 3), whole.astype(np.float64), whole + np.eye(3, 4, dtype=np.float32), whole[:0]]
+    assert len({digest(one) for one in (whole, *others)}) == 6
+    assert digest(whole[:, ::2]) == digest(whole[:, ::2].copy())
+    assert digest(whole, whole) != digest(whole)
 
 
 def test_arrays_that_were_not_filled_to_the_end_are_not_there(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from resight.data.cache import cache_folder, decoded_pictures, fingerprint
+from resight.data.cache import cache_folder, decoded_pictures, fingerprint, identity
 from resight.data.files import check_place, write_beside
 from resight.errors import BadPicture, CannotWrite
 
@@ -38,6 +39,22 @@ def test_a_changed_picture_is_decoded_again(paths: list[Path]) -> None:
     os.utime(paths[1], (1, 1))
     assert fingerprint(paths) != before
     assert (decoded_pictures(paths, height=20, width=10)[1] == (255, 0, 0)).all()
+
+
+def test_a_set_is_the_same_wherever_it_lies_and_another_when_content_name_or_order_changes(
+    paths: list[Path], tmp_path: Path
+) -> None:
+    before = identity(paths)
+    for name in ("moved", "other"):
+        (tmp_path / name).mkdir()
+    moved = [Path(shutil.copyfile(path, tmp_path / "moved" / path.name)) for path in paths]
+    assert identity(moved) == before != identity(moved, "more")
+    assert identity([moved[1], moved[0], moved[2]]) != before
+    assert identity([*moved[:2], Path(shutil.copyfile(moved[2], tmp_path / "moved" / "3.png"))]) != before
+    times, held = moved[1].stat(), moved[1].read_bytes()
+    moved[1].write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
+    os.utime(moved[1], ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert identity(moved) != before
 
 
 def test_an_unreadable_picture_leaves_nothing_behind(paths: list[Path]) -> None:

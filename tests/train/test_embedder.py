@@ -66,6 +66,76 @@ def test_an_interrupted_run_goes_on_with_the_losses_of_an_unbroken_one(tmp_path:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def scored(events: list[str], *, dies_at: int = 0) -> Any:
+    """A watcher that notes events and answers a stage with a number of its weights; it dies at the n-th stage."""
+
+    def watch(event: str, facts: dict[str, Any]) -> dict[str, Any] | None:
+        events.append(event)
+        if event != "stage":
+            return None
+        if events.count("stage") == dies_at:
+            raise KeyboardInterrupt
+        return {"sum": float(sum(value.double().sum() for value in facts["state"].values())), "none": float("nan")}
+
+    return watch
+
+
+def test_a_run_killed_while_it_is_scored_gets_every_score_of_an_unbroken_one(tmp_path: Path) -> None:
+    Run(tmp_path / "whole", RECIPE, toy_set(), watch=scored([])).train()
+    lines = (tmp_path / "whole" / "validation.jsonl").read_text()
+    assert [json.loads(line)["stage"] for line in lines.splitlines()] == [0, 1]
+    assert all(json.loads(line)["none"] is None for line in lines.splitlines())
+    for dies_at in (1, 2, 0):  # the second sitting takes up the first stage, the third the last one
+        events: list[str] = []
+        run = Run(tmp_path / "broken", RECIPE, toy_set(), watch=scored(events, dies_at=dies_at))
+        if dies_at:
+            with pytest.raises(KeyboardInterrupt):
+                run.train()
+            with (tmp_path / "broken" / "validation.jsonl").open("a") as file:
+                file.write('{"stage": 1, "su')  # cut off by the kill
+        else:
+            run.train()
+    assert events == ["start", "stage", "end"]
+    for name in ("validation.jsonl", "log.jsonl", "model.safetensors"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    sittings = json.loads((tmp_path / "broken" / "run.json").read_text())["sittings"]
+    assert [one["steps"] for one in sittings] == [[1, 4], [5, 8]]
+
+
+def test_a_finished_run_called_again_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    def held() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    Run(tmp_path, RECIPE, toy_set(), watch=scored([])).train()
+    before, events = held(), list[str]()
+    assert Run(tmp_path, RECIPE, toy_set(), watch=scored(events)).train() == tmp_path / "model.safetensors"
+    assert (events, held()) == (["finished"], before)
+    (tmp_path / "last" / "state.pt").unlink()  # then it begins anew, and no score of before is left
+    Run(tmp_path, RECIPE, toy_set(), watch=scored(events)).train()
+    assert events.count("stage") == 2
+    assert held()["validation.jsonl"] == before["validation.jsonl"]
+
+
+def test_a_run_of_several_sittings_tells_each_of_them_and_the_time_of_all(tmp_path: Path) -> None:
+    def stop_at_3(event: str, facts: dict[str, Any]) -> None:
+        if event == "step" and facts["step"].number == 3:
+            os.kill(os.getpid(), signal.SIGINT)  # noted: the state of this step is saved
+
+    first = Run(tmp_path, RECIPE, toy_set(), watch=stop_at_3)
+    first.surroundings["commit"] = "of old"
+    with pytest.raises(KeyboardInterrupt):
+        first.train()
+    second = Run(tmp_path, RECIPE, toy_set(), watch=silent)
+    second.surroundings["commit"] = "of now"
+    second.train()
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert [(one["commit"], one["steps"]) for one in facts["sittings"]] == [("of old", [1, 3]), ("of now", [4, 8])]
+    assert facts["seconds"] == pytest.approx(sum(one["seconds"] for one in facts["sittings"]), abs=0.11)
+    assert facts["peak_host_mib"] == max(one["peak_host_mib"] for one in facts["sittings"])
+    assert facts["host_mib"][0][0] == 1
+    assert facts["commit"] == "of now"
+
+
 @pytest.mark.slow
 def test_a_run_killed_without_warning_goes_on(tmp_path: Path) -> None:
     program = textwrap.dedent(

@@ -24,6 +24,7 @@ from resight.config import from_table, load_toml, read_recipe, recipe_names
 from resight.data.label_meanings import KEYPOINTS14
 from resight.data.label_sets import LIP20, PARTS7
 from resight.data.labels import write_map
+from resight.data.parsing_batches import Spoiling
 from resight.data.parsing_layouts import ParsingPicture
 from resight.data.parsing_targets import table_for
 from resight.errors import BadRecipe, TrainingStopped, UnknownName
@@ -79,6 +80,32 @@ def test_an_interrupted_run_goes_on_with_the_losses_of_an_unbroken_one(tmp_path:
     facts = json.loads((tmp_path / "whole" / "run.json").read_text())
     assert facts["pictures"] == {"people": 6}
     assert {"commit", "machine", "seed", "peak_host_mib", "data"} <= set(facts)
+
+
+def test_a_run_killed_while_it_is_scored_gets_every_score_of_an_unbroken_one(tmp_path: Path, data: CanvasSet) -> None:
+    def scored(*, dies_at: int) -> Any:
+        def watch(event: str, facts: dict[str, Any]) -> dict[str, Any] | None:
+            if event == "stage" and f"step {dies_at} of" in facts["settings"].source:
+                raise KeyboardInterrupt
+            return (
+                {"sum": float(sum(value.double().sum() for value in facts["state"].values()))}
+                if event == "stage"
+                else None
+            )
+
+        return watch
+
+    recipe = replace(RECIPE, steps=5)  # the last stretch is shorter
+    ParserRun(tmp_path / "whole", recipe, data, watch=scored(dies_at=-1)).train()
+    for dies_at in (3, 5):
+        with pytest.raises(KeyboardInterrupt):
+            ParserRun(tmp_path / "broken", recipe, data, watch=scored(dies_at=dies_at)).train()
+    ParserRun(tmp_path / "broken", recipe, data, watch=scored(dies_at=-1)).train()
+    for name in ("validation.jsonl", "log.jsonl", "model.safetensors"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "validation.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [3, 5]
+    assert len(json.loads((tmp_path / "broken" / "run.json").read_text())["sittings"]) == 2
 
 
 @pytest.mark.slow
@@ -153,6 +180,19 @@ def test_a_second_run_takes_the_canvases_from_disk(tmp_path: Path, data: CanvasS
     again = load_parsing_set([source], table_for([source.source], LIP20), RECIPE, seen.append)
     assert not seen
     assert again.fingerprint == data.fingerprint
+
+
+def test_a_set_that_moved_is_the_same_and_another_with_another_label_or_box(tmp_path: Path, data: CanvasSet) -> None:
+    (tmp_path / "people").rename(tmp_path / "moved")
+    source = find_source(tmp_path / "moved")
+    table = table_for([source.source], LIP20)
+    assert load_parsing_set([source], table, RECIPE).fingerprint == data.fingerprint
+    company = np.ones_like(source.pictures.company)
+    assert replace(source, pictures=replace(source.pictures, company=company)).identity != source.identity
+    label = source.pictures[0].labels
+    assert label is not None
+    label.write_bytes(Path(source.pictures[1].labels or "").read_bytes() + b"0")
+    assert load_parsing_set([source], table, RECIPE).fingerprint != data.fingerprint
 
 
 def test_weights_are_one_in_the_mean_of_pixels_and_larger_for_rare_labels(data: CanvasSet) -> None:
@@ -249,7 +289,11 @@ def test_every_shipped_recipe_of_a_parser_loads_and_keeps_height_before_width(na
 
 
 def test_numbers_that_make_no_run_are_refused() -> None:
-    for wrong in ({"steps": 0}, {"scale": (1.5, 0.5)}, {"mirror": 2.0}):
+    for wrong in (
+        *({"steps": 0}, {"scale": (1.5, 0.5)}, {"scale": (0.0, 0.5)}, {"mirror": 2.0}, {"validate_every": -5}),
+        *({"learning_rate": -1.0}, {"batch": 0}, {"height": 0}, {"spoiling": Spoiling(noise=-1.0)}, {"warmup": -1}),
+        *({"shares": Shares(ccp=-0.5)}, {"backbone": "resnet50"}, {"last_rate": float("nan")}),
+    ):
         with pytest.raises(BadRecipe):
             replace(RECIPE, **wrong).check()
     with pytest.raises(BadRecipe, match="no key `hight`"):

@@ -37,9 +37,22 @@ def test_changed_code_is_told_and_changed_results_are_not(tree):
     assert resources.commit() == f"{clean}+changes"
 
 
-def test_outside_of_a_repository_the_commit_is_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(resources, "__file__", str(tmp_path / "resources.py"))
-    assert resources.commit() is None
+def test_outside_of_a_repository_and_installed_into_that_of_another_project_the_version_is_told(
+    tree, tmp_path_factory, monkeypatch
+):
+    code, _ = tree
+    installed = code.parent / "site-packages" / "resources.py"
+    installed.parent.mkdir()
+    installed.write_text("1")
+    for place in (installed, tmp_path_factory.mktemp("nowhere") / "resources.py"):
+        monkeypatch.setattr(resources, "__file__", str(place))
+        assert resources.commit() == f"version {resources.surroundings()['versions']['resight']}"
+
+
+def test_what_differs_between_sittings_is_told_in_their_order_and_of_older_files_the_last():
+    sittings = [{"commit": "a"}, {"commit": "b"}, {"commit": "a"}]
+    assert resources.each_sitting({"commit": "a", "sittings": sittings}, lambda one: one["commit"]) == "a, then b"
+    assert resources.each_sitting({"commit": "c"}, lambda one: one["commit"]) == "c"
 
 
 @pytest.mark.parametrize("number", [0, -2])

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
+from resight.data.cache import Contents
 from resight.data.images import read_picture, resize
 from resight.data.label_sets import LIP20, find_labels
 from resight.data.labels import read_map
-from resight.data.part_maps import CHUNK, Contents, PartMapsWriter, PartStamp, as_levels, read_stamp
+from resight.data.part_maps import CHUNK, PartMapsWriter, PartStamp, as_levels, read_stamp
 from resight.errors import BadLabels, BadPicture, BadRecipe, DatasetNotFound
 from resight.types import SPLITS
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from resight.train.loop import Step
     from resight.types import Crop
 
+R = TypeVar("R")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainEmbedder(SetOptions):
@@ -38,7 +40,8 @@ class TrainEmbedder(SetOptions):
     data: str
     """A data set's folder, or the word `sample`."""
     out: Path
-    """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe."""
+    """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe and data, left as
+    it is when that is finished."""
     recipe: str = "baseline-lite"
     """A shipped recipe (`resight recipes` lists them) or a TOML file."""
     epochs: int | None = None
@@ -63,21 +66,26 @@ class TrainEmbedder(SetOptions):
 def train_embedder(config: TrainEmbedder) -> int:
     """Train, with one progress line on stderr; prints the path of the weights."""
     recipe = _recipe(config)
-    reid_set = config.reid_set(config.data)
-    crops = list(reid_set.crops("train"))
+    check_kept(config.out, recipe)
     from resight.train.embedder import Run
     from resight.train.pictures import load_training_set, split_persons
     from resight.train.resources import torch_threads
+    from resight.train.starting import check_given, new_network
 
-    keep_recipe(config.out, recipe)
+    pasted = bool(config.occluders or config.people)
+    check_given(recipe, new_network(recipe, 2), maps=config.parts is not None, cutouts=pasted)  # before minutes
+    reid_set = config.reid_set(config.data)
+    crops = list(reid_set.crops("train"))
+    cutouts = _cut_outs(config)
     learn, held_out = split_persons(crops, recipe.validation_persons, recipe.training_persons)
     with bar("decoding", total=len(learn)) as told:
         maps, parser = _part_maps(config.parts, learn, reid_set.root)
-        data = load_training_set(learn, recipe, told, maps=maps, parser=parser, cutouts=_cut_outs(config))
-    threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
+        data = load_training_set(learn, recipe, told, maps=maps, parser=parser, cutouts=cutouts)
+    threads = 1 if config.threads is None and "WORLD_SIZE" in os.environ else config.threads
     with torch_threads(threads), bar("training", total=None) as told:
-        watch = _Watch(told, held_out, config.out, parts=config.parts, root=reid_set.root)
+        watch = _Watch(told, held_out, parts=config.parts, root=reid_set.root)
         run = Run(config.out, recipe, data, watch=watch)
+        keep_recipe(config.out, recipe)
         weights = run.train()
     if run.leads:
         print(weights)
@@ -105,8 +113,7 @@ def _cut_outs(config: TrainEmbedder) -> CutOuts | None:
 
 
 def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
-    recipe = load_toml(EmbedderRecipe, config.recipe, dict(map(recipe_value, config.set_)))
-    check_recipe(recipe)
+    recipe = load_recipe(EmbedderRecipe, config.recipe, dict(map(recipe_value, config.set_)))
     if config.epochs is not None:
         if config.epochs < 1:
             raise BadRecipe(f"--epochs is {config.epochs}; it must be at least 1.")
@@ -115,7 +122,28 @@ def _recipe(config: TrainEmbedder) -> EmbedderRecipe:
         recipe = replace(recipe, seed=config.seed)
     if config.validation_persons is not None:
         recipe = replace(recipe, validation_persons=config.validation_persons)
-    return recipe
+    return check_recipe(recipe)
+
+
+def load_recipe(kind: type[R], name: str, overrides: Mapping[str, object] | None = None) -> R:
+    """Read a recipe; raises BadRecipe that names the right command for a recipe of the other kind of network."""
+    from resight.train.parser_recipe import ParserRecipe
+
+    try:
+        return load_toml(kind, name, overrides)
+    except BadRecipe:
+        other, what = (ParserRecipe, "parser") if kind is EmbedderRecipe else (EmbedderRecipe, "embedder")
+        if not _reads(other, name):
+            raise
+    raise BadRecipe(f"{name} trains the other kind of network: `resight train {what} --recipe {name}`.")
+
+
+def _reads(kind: type[Any], name: Path | str) -> bool:
+    try:
+        load_toml(kind, name)
+    except BadRecipe:
+        return False
+    return True
 
 
 def recipe_value(text: str) -> tuple[str, object]:
@@ -129,24 +157,26 @@ def recipe_value(text: str) -> tuple[str, object]:
         return key.strip(), value
 
 
-def keep_recipe(out: Path, recipe: object) -> None:
-    """Write `config.toml`; refuse to go on with a run of another recipe."""
+def check_kept(out: Path, recipe: object) -> None:
+    """Refuse to go on with a run of another recipe."""
     path = out / "config.toml"
-    text = to_toml(recipe)
-    if (out / "last").exists() and path.exists() and not _same_recipe(path, text, recipe):
+    if _begun(out) and not _same_recipe(path, recipe):
         raise BadRecipe(f"{out} holds a run of another recipe (see {path}). Choose a new folder for --out.")
-    if int(os.environ.get("RANK", "0")) == 0:
-        write_text(path, text)
 
 
-def _same_recipe(path: Path, text: str, recipe: object) -> bool:
+def keep_recipe(out: Path, recipe: object) -> None:
+    """Write `config.toml` of a run that begins; that of one that goes on stays as it is."""
+    if not _begun(out) and int(os.environ.get("RANK", "0")) == 0:
+        write_text(out / "config.toml", to_toml(recipe))
+
+
+def _begun(out: Path) -> bool:
+    return (out / "last").exists() and (out / "config.toml").exists()
+
+
+def _same_recipe(path: Path, recipe: object) -> bool:
     """Whether a kept recipe says the same; one written before a field existed has its default."""
-    if path.read_text(encoding="utf-8") == text:
-        return True
-    try:
-        return bool(load_toml(type(recipe), path) == recipe)
-    except BadRecipe:
-        return False
+    return _reads(type(recipe), path) and bool(load_toml(type(recipe), path) == recipe)
 
 
 def training_note(step: Step, host_mib: float) -> str:
@@ -160,26 +190,29 @@ def training_note(step: Step, host_mib: float) -> str:
     return f"{losses} {memory}"
 
 
+def tell_begin(told: Callable[..., None], event: str, facts: dict[str, Any]) -> None:
+    """Where a run goes on from, or that it is finished, for the progress line."""
+    if event == "start":
+        told(facts["step"], total=facts["steps"])
+    elif event == "finished":
+        told(facts["step"], total=facts["steps"], note="finished before: nothing is changed", keep=True)
+
+
 class _Watch:
     """Shows the run's events on the progress line and scores the held-out persons."""
 
-    def __init__(
-        self, told: Callable[..., None], held_out: list[Any], out: Path, *, parts: Path | None, root: Path
-    ) -> None:
-        self.told, self.held_out, self.out, self.parts, self.root = told, held_out, out, parts, root
+    def __init__(self, told: Callable[..., None], held_out: list[Any], *, parts: Path | None, root: Path) -> None:
+        self.told, self.held_out, self.parts, self.root = told, held_out, parts, root
 
-    def __call__(self, event: str, facts: dict[str, Any]) -> None:
-        if event == "start":
-            self.told(facts["step"], total=facts["steps"])
-        elif event == "step":
+    def __call__(self, event: str, facts: dict[str, Any]) -> dict[str, Any] | None:
+        if event == "step":
             step = facts["step"]
             self.told(1, pictures=step.pictures, note=training_note(step, facts["host_mib"]))
-        elif event == "stage" and self.held_out:
-            self._score(facts)
+        else:
+            tell_begin(self.told, event, facts)
+        return self._score(facts) if event == "stage" and self.held_out else None
 
-    def _score(self, facts: dict[str, Any]) -> None:
-        import json
-
+    def _score(self, facts: dict[str, Any]) -> dict[str, Any]:
         from resight.commands.embed import embed_sides
         from resight.evaluate.ranking import score_features
         from resight.model import model_from_state
@@ -188,7 +221,5 @@ class _Watch:
         model = model_from_state(facts["state"], facts["settings"])
         query, gallery = query_per_camera(self.held_out)
         scores = score_features(embed_sides(query, gallery, model, parts=self.parts, names_from=self.root))
-        line = {"stage": facts["number"], "mean_ap": scores.mean_ap, "rank1": float(scores.cmc[0])}
-        with (self.out / "validation.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
         self.told(0, note=f"validation persons: mAP {scores.mean_ap:.1%}, Rank-1 {scores.cmc[0]:.1%}", keep=True)
+        return {"mean_ap": scores.mean_ap, "rank1": float(scores.cmc[0])}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resight.commands.progress import bar
-from resight.commands.train import keep_recipe, training_note
-from resight.config import load_toml
+from resight.commands.train import check_kept, keep_recipe, load_recipe, tell_begin, training_note
 from resight.errors import BadRecipe
 from resight.train.parser_recipe import ParserRecipe
 
@@ -36,9 +34,11 @@ class TrainParser:
     """
 
     data: tuple[Path, ...]
-    """Folders of parsing sets."""
+    """Folders of parsing sets; `sample` is none, for it has no maps of persons. Of two with one layout the second's
+    scores are told as `people 2`."""
     out: Path
-    """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe."""
+    """Run folder: made when new, gone on with when it holds an unfinished run of the same recipe and data, left as
+    it is when that is finished."""
     recipe: str = "parser-lite"
     """A shipped recipe (`resight recipes` lists them) or a TOML file."""
     labels: str | None = None
@@ -56,28 +56,30 @@ class TrainParser:
 def train_parser(config: TrainParser) -> int:
     """Train, with one progress line on stderr; prints the path of the weights."""
     recipe = _recipe(config)
+    check_kept(config.out, recipe)
     from resight.data.label_sets import find_labels
     from resight.data.parsing_targets import table_for
-    from resight.train.parser import ParserRun
+    from resight.train.parser import ParserRun, new_network
     from resight.train.parser_validation import held_out
     from resight.train.parsing_pictures import load_parsing_set
     from resight.train.parsing_sources import find_source
     from resight.train.photo_batches import photo_set
     from resight.train.resources import torch_threads
 
+    new_network(recipe)  # tells what is wrong with it before minutes of decoding
     sources = [find_source(root) for root in config.data]
     table = table_for([source.source for source in sources], find_labels(recipe.labels))
     sets = held_out(config.data)
-    keep_recipe(config.out, recipe)
     data: CanvasSet | PhotoSet
     if recipe.crop == "box":
         with bar("decoding", total=sum(len(source.pictures) for source in sources)) as told:
             data = load_parsing_set(sources, table, recipe, told)
     else:
         data = photo_set(sources, table, recipe)
-    threads = config.threads or (1 if "WORLD_SIZE" in os.environ else None)
+    threads = 1 if config.threads is None and "WORLD_SIZE" in os.environ else config.threads
     with torch_threads(threads), bar("training", total=None) as told:
-        run = ParserRun(config.out, recipe, data, watch=_Watch(told, sets, config.out))
+        run = ParserRun(config.out, recipe, data, watch=_Watch(told, sets))
+        keep_recipe(config.out, recipe)
         weights = run.train()
     if run.leads:
         print(weights)
@@ -85,44 +87,38 @@ def train_parser(config: TrainParser) -> int:
 
 
 def _recipe(config: TrainParser) -> ParserRecipe:
-    recipe = load_toml(ParserRecipe, config.recipe)
+    recipe = load_recipe(ParserRecipe, config.recipe)
     for name in ("labels", "steps", "batch", "seed"):
         if (value := getattr(config, name)) is not None:
             recipe = replace(recipe, **{name: value})
     if not config.data:
         raise BadRecipe("Say what to train on: --data FOLDER, more than one if you like.")
-    if recipe.start:
-        from resight.parsing import find_parser
-
-        find_parser(recipe.start)  # before minutes of decoding
     return recipe.check()
 
 
 class _Watch:
     """Shows the run's events on the progress line and scores what is held out."""
 
-    def __init__(self, told: Callable[..., None], sets: list[HeldOut], out: Path) -> None:
-        self.told, self.sets, self.out = told, sets, out
+    def __init__(self, told: Callable[..., None], sets: list[HeldOut]) -> None:
+        self.told, self.sets = told, sets
 
-    def __call__(self, event: str, facts: dict[str, Any]) -> None:
-        if event == "start":
-            self.told(facts["step"], total=facts["steps"])
-        elif event == "step":
+    def __call__(self, event: str, facts: dict[str, Any]) -> dict[str, Any] | None:
+        if event == "step":
             step = facts["step"]
             note = f"right {step.accuracy:.1%} {training_note(step, facts['host_mib'])}"
             self.told(1, pictures=step.pictures, note=note)
-        elif event == "stage" and self.sets:
-            self._score(facts)
+        else:
+            tell_begin(self.told, event, facts)
+        return self._score(facts) if event == "stage" and self.sets else None
 
-    def _score(self, facts: dict[str, Any]) -> None:
+    def _score(self, facts: dict[str, Any]) -> dict[str, Any]:
         from resight.parsing import parser_from_state
         from resight.train.parser_validation import validate
 
         found = validate(parser_from_state(facts["state"], facts["settings"]), self.sets)
-        with (self.out / "validation.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"step": facts["number"], **found}) + "\n")
         parts = []
         for name, scores in found.items():
             numbers = [f"{key} {value:.3f}" for key, value in scores.items() if isinstance(value, float)]
             parts.append(f"{name}: {', '.join(numbers)}")
         self.told(0, note=f"held out: {'; '.join(parts)}", keep=True)
+        return found

@@ -5,6 +5,7 @@ Proof: tests/data/test_arrays.py.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -47,6 +48,24 @@ def write_mapped(
         fill(*arrays)
         while arrays:
             arrays.pop().flush()
+
+
+def mapped(
+    shapes: Mapping[Path, tuple[int, ...]], fill: Callable[..., None], *, dtype: DTypeLike = np.uint8
+) -> list[NDArray[Any]]:
+    """Arrays of .npy files, read-only and on disk, in the order given; written first where one is missing."""
+    if not all(path.exists() for path in shapes):
+        write_mapped(shapes, fill, dtype=dtype)
+    return [np.load(path, mmap_mode="r") for path in shapes]
+
+
+def digest(*arrays: NDArray[Any]) -> str:
+    """Twelve hex digits that change with the values, shapes or kinds of arrays; nothing is copied."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype.str}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return found.hexdigest()[:12]
 
 
 def _reserve(path: Path) -> None:

@@ -85,6 +85,21 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(as_json_kinds(content), indent=1, allow_nan=False) + "\n")
 
 
+def add_json_line(path: Path, content: object) -> None:
+    """Add a line to a file of JSON lines; what is not finite becomes null."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(as_json_kinds(content), allow_nan=False) + "\n")
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of such a file; a line that was cut off by a kill is left out, a file that is not there is empty."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        with suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return found
+
+
 def as_json_kinds(value: Any) -> Any:
     """Turn records and arrays into JSON's own kinds; what is not finite becomes null."""
     if is_dataclass(value) and not isinstance(value, type):

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float32, Int16, Int32, Shaped, UInt8
@@ -184,11 +184,15 @@ class PictureList:
         )
 
     @property
+    def facts(self) -> tuple[NDArray[Any], ...]:
+        """All that the list says beside the files."""
+        of_the_crop = (self.source_of, self.crops, self.wanted, self.points, self.ends)
+        return *of_the_crop, self.views, self.hidden, self.company
+
+    @property
     def nbytes(self) -> int:
         """Bytes that the list holds."""
-        arrays = (self.pictures, self.labels, self.persons, self.source_of, self.crops, self.wanted, self.points)
-        more = (self.ends, self.views, self.hidden, self.company)
-        return sum(array.nbytes for array in (*arrays, *more))
+        return sum(array.nbytes for array in (self.pictures, self.labels, self.persons, *self.facts))
 
     def rows_of(self, source: str) -> NDArray[np.int64]:
         """Rows of one source, to draw sources in chosen shares."""

@@ -23,10 +23,9 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy.typing import NDArray
 
-from resight.data.arrays import write_mapped, write_npz
-from resight.data.cache import cache_folder
-from resight.data.files import checksum, write_json
-from resight.data.images import real_file
+from resight.data.arrays import mapped, write_npz
+from resight.data.cache import Contents, cache_folder
+from resight.data.files import write_json
 from resight.errors import BadLabels
 
 STAMP: Final = "parts.json"
@@ -61,22 +60,6 @@ class LoadedParts:
     quality: Float32[np.ndarray, " N"]
     second: Float32[np.ndarray, " N"]
     stamp: PartStamp
-
-
-class Contents(dict[Path, int]):
-    """Checksums of pictures' files, each read once; -1 where there is none to read."""
-
-    def __missing__(self, file: Path) -> int:
-        held = real_file(file)
-        if held != file:  # one MATLAB file holds many pictures
-            found = self[held]
-        else:
-            try:
-                found = checksum(file)
-            except OSError:
-                found = -1
-        self[file] = found
-        return found
 
 
 class PartMapsWriter:
@@ -188,17 +171,15 @@ def load_part_maps(
     changed = np.flatnonzero(contents != np.array([now[path] for path in files], dtype=np.int64))
     _complain(folder, [names[row] for row in changed], "have changed since their maps were made")
     digest = hashlib.sha256(json.dumps([asdict(stamp), names, contents.tolist(), _signs(chunks)]).encode()).hexdigest()
+
+    def decode(array: NDArray[np.uint8]) -> None:
+        for _, rows, at, chunk in _rows_of(chunks, place, "names", "maps"):
+            array[rows] = chunk["maps"][at]
+            if told:
+                told(len(rows))
+
     path = cache_folder() / f"parts-{digest[:12]}.npy"
-    if not path.exists():
-
-        def decode(array: NDArray[np.uint8]) -> None:
-            for _, rows, at, chunk in _rows_of(chunks, place, "names", "maps"):
-                array[rows] = chunk["maps"][at]
-                if told:
-                    told(len(rows))
-
-        write_mapped({path: (len(names), stamp.classes, stamp.height, stamp.width)}, decode)
-    maps: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    [maps] = mapped({path: (len(names), stamp.classes, stamp.height, stamp.width)}, decode)
     return LoadedParts(maps, quality, second, stamp)
 
 

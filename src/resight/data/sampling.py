@@ -31,11 +31,7 @@ def person_batches(
     """
     labels = np.asarray(classes)
     members = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
-    if len(members) < max(persons, 2):
-        raise TrainingStopped(
-            f"A batch needs {max(persons, 2)} persons and the training set has {len(members)}. "
-            "Lower `persons` in the recipe or add persons."
-        )
+    check_persons(len(members), persons)
     groups: dict[int, list[NDArray[np.int64]]] = {}
     for _ in range(batches):
         if len(groups) < persons:
@@ -44,6 +40,15 @@ def person_batches(
         chosen = rng.choice(np.array(list(groups)), persons, replace=False, p=left / left.sum())
         yield np.concatenate([groups[int(label)].pop() for label in chosen])
         groups = {label: waiting for label, waiting in groups.items() if waiting}
+
+
+def check_persons(count: int, persons: int) -> None:
+    """Raise TrainingStopped where `count` persons make no batch of `persons`."""
+    if count < max(persons, 2):
+        raise TrainingStopped(
+            f"A batch needs {max(persons, 2)} persons and the training set has {count}. "
+            "Lower `persons` in the recipe or add persons."
+        )
 
 
 def _cut(rows: NDArray[np.int64], pictures: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:

@@ -19,9 +19,9 @@ from resight.nn.embeddings import Embeddings
 from resight.train.loop import classes_named, cosine_with_warmup
 from resight.train.objectives import losses_of
 from resight.train.pictures import TrainingSet, Truth, training_batches
-from resight.train.recipe import EmbedderRecipe, Stage, recipe_hash
+from resight.train.recipe import EmbedderRecipe, Stage, check_recipe, recipe_hash
 from resight.train.run import FolderRun, Watcher
-from resight.train.starting import backbones, new_network, ships
+from resight.train.starting import backbones, check_given, new_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,14 @@ class Run(FolderRun):
     """One training run of an embedder. `train()` does everything; it may be killed and called again."""
 
     def __init__(self, folder: Path, recipe: EmbedderRecipe, data: TrainingSet, *, watch: Watcher) -> None:
-        self.recipe, self.data = recipe, data
+        self.recipe, self.data = check_recipe(recipe), data
         classes = int(data.classes.max()) + 1
         self.plan = Plan(recipe, max(1, len(data.classes) // (recipe.persons * recipe.pictures)))
+        network = new_network(recipe, classes)
+        check_given(recipe, network, maps=data.maps is not None, cutouts=data.cutouts is not None)
         super().__init__(
             folder,
-            network=new_network(recipe, classes),
+            network=network,
             optimizer=partial(_optimizer, recipe=recipe),
             precision=recipe.precision,
             average=recipe.average,
@@ -74,9 +76,6 @@ class Run(FolderRun):
             steps=self.plan.steps,
             watch=watch,
         )
-        self._check_data()
-        if not 0 <= recipe.part_share <= 1:
-            raise BadRecipe(f"`part-share` is {recipe.part_share:g}; give a share of the distance, 0 to 1.")
         if recipe.persons % self.accelerator.num_processes:
             raise BadRecipe(f"{recipe.persons} persons do not divide over {self.accelerator.num_processes} processes.")
 
@@ -102,25 +101,25 @@ class Run(FolderRun):
 
         Raises TrainingStopped when a loss is not finite: `last/` keeps the newest good state.
         """
-        self.resume()
         persons = int(self.data.classes.max()) + 1
-        self.tell("start", steps=self.plan.steps, step=self.step, classes=persons)
+        if not self.begin(classes=persons):
+            return self.weights
         for number, stage in enumerate(self.recipe.stages):
             steps = range(self.plan.first_step(number), self.plan.first_step(number + 1))
-            if self.step + 1 >= steps.stop:
+            if self.step >= steps.stop:
                 continue
-            self._stage(stage, range(max(self.step + 1, steps.start), steps.stop))
-            self.tell("stage", number=number, state=self.state(), settings=self.settings(stage))
-        path = self.folder / "model.safetensors"
+            if self.step + 1 < steps.stop:
+                self._stage(stage, range(max(self.step + 1, steps.start), steps.stop))
+            self.validate({"stage": number}, settings=self.settings(stage))
         if self.leads:
-            save_model(path, self.state(), self.settings(self.recipe.stages[-1]))
+            save_model(self.weights, self.state(), self.settings(self.recipe.stages[-1]))
             cutouts = self.data.cutouts
             people = 0 if cutouts is None else int(cutouts.person.sum())
             pasted = {"objects": 0 if cutouts is None else len(cutouts.person) - people, "people": people}
             facts = {"pictures": len(self.data.classes), "persons": persons, "pasted": pasted}
             self.write_facts(**facts, recipe_hash=recipe_hash(self.recipe))
-        self.tell("end", path=path)
-        return path
+        self.tell("end", path=self.weights)
+        return self.weights
 
     def _stage(self, stage: Stage, steps: range) -> None:
         for backbone in backbones(self.network):
@@ -150,25 +149,3 @@ class Run(FolderRun):
     @property
     def _takes_maps(self) -> bool:
         return bool(getattr(self.network, "needs_maps", False))
-
-    def _check_data(self) -> None:
-        """Raise BadRecipe where the recipe asks for part maps or things to paste and there are none.
-
-        Also where held-out persons would be scored by weights that know them.
-        """
-        name, covering = self.recipe.embedder, self.recipe.covering
-        if self.recipe.validation_persons and ships(self.recipe.backbone_weights):
-            raise BadRecipe(
-                f"The shipped `{self.recipe.backbone_weights}` learned from all training persons, so the "
-                f"{self.recipe.validation_persons} held-out ones would not be new to it. Start from `imagenet` or from "
-                "a run with the same `validation-persons`, or hold none out."
-            )
-        learns = self._takes_maps or bool(getattr(self.network, "learns_from_maps", False))
-        if self.data.maps is None and (learns or covering.erase_part or covering.swap_background):
-            asks = f"`{name}` learns" if learns else "The recipe's covering learns"
-            raise BadRecipe(f"{asks} from part maps. Make them with `resight parts` and pass their folder: `--parts`.")
-        if self.data.cutouts is None and covering.paste:
-            raise BadRecipe(
-                f"The recipe pastes things before {covering.paste:.0%} of the pictures. Pass a folder of cut-out "
-                "objects, `--occluders`, or set `covering.paste = 0`."
-            )

@@ -33,7 +33,8 @@ from resight.train.starting import load_backbone
 from resight.types import IGNORE
 
 
-def _new_network(recipe: ParserRecipe) -> nn.Module:
+def new_network(recipe: ParserRecipe) -> nn.Module:
+    """A parser as its recipe starts it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         classes = len(find_labels(recipe.labels).classes)
@@ -88,7 +89,7 @@ class ParserRun(FolderRun):
         self.recipe, self.data = recipe.check(), data
         super().__init__(
             folder,
-            network=_new_network(recipe),
+            network=new_network(recipe),
             optimizer=partial(_optimizer, recipe=recipe),
             precision=recipe.precision,
             average=recipe.average,
@@ -129,25 +130,26 @@ class ParserRun(FolderRun):
 
         Raises TrainingStopped when a loss is not finite: `last/` keeps the newest good state.
         """
-        self.resume()
-        self.tell("start", steps=self.steps, step=self.step)
+        if not self.begin():
+            return self.weights
         every = self.recipe.validate_every or self.steps
-        while self.step < self.steps:
-            stop = min(self.steps, (self.step // every + 1) * every)
-            self.learn(
-                self._batches(range(self.step + 1, stop + 1)),
-                self.objective,
-                rate=self.rate,
-                save_every=every,
-                accuracy=partial(pixels_named, sets=self.data.set_rows(self.accelerator.device)),
-            )
-            self.tell("stage", number=self.step, state=self.state(), settings=self.settings)
-        path = self.folder / "model.safetensors"
+        for end in (*range(every, self.steps, every), self.steps):
+            if self.step > end:
+                continue
+            if self.step < end:
+                self.learn(
+                    self._batches(range(self.step + 1, end + 1)),
+                    self.objective,
+                    rate=self.rate,
+                    save_every=every,
+                    accuracy=partial(pixels_named, sets=self.data.set_rows(self.accelerator.device)),
+                )
+            self.validate({"step": end}, settings=self.settings)
         if self.leads:
-            save_parser(path, self.state(), self.settings)
+            save_parser(self.weights, self.state(), self.settings)
             self.write_facts(pictures=self.data.counts, labels=self.recipe.labels)
-        self.tell("end", path=path)
-        return path
+        self.tell("end", path=self.weights)
+        return self.weights
 
     def _batches(self, steps: range) -> Iterator[tuple[Tensor, ParsingBatch]]:
         return self.data.batches(

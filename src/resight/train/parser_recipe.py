@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Final, Literal
 
 from resight.data.parsing_batches import Spoiling
 from resight.errors import BadRecipe
+from resight.train.recipe import check_numbers
+
+LITE: Final = "efficientnet-lite0"
+"""Backbone of the parser `lite`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +37,7 @@ class ParserRecipe:
     """Which network; `lite`, `ce2p`, `attention-ssl` or `cocnn`."""
     labels: str = "lip20"
     """Label set or regrouping that the network answers in."""
-    backbone: str = "efficientnet-lite0"
+    backbone: str = LITE
     """What turns a picture into maps of features."""
     backbone_weights: str = "imagenet"
     """`imagenet`, `none`, or a file of backbone weights."""
@@ -108,12 +112,25 @@ class ParserRecipe:
 
     def check(self) -> ParserRecipe:
         """Raise BadRecipe for numbers that make no run; returns itself."""
-        for name, least in (("height", 16), ("width", 8), ("batch", 1), ("steps", 1), ("workers", 1)):
-            if getattr(self, name) < least:
-                raise BadRecipe(f"`{name}` is {getattr(self, name)}; it must be at least {least}.")
-        if not 0 < self.scale[0] <= self.scale[1]:
+        check_numbers(self, LEAST, SHARES)
+        if not self.scale[0] > 0:
             raise BadRecipe(f"`scale` is {self.scale}; it must be two numbers above 0, the smaller one first.")
-        for name in ("mirror", "average"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BadRecipe(f"`{name}` is {getattr(self, name)}; it must be from 0 to 1.")
+        if self.parser == "lite" and self.backbone != LITE:
+            raise BadRecipe(f"`backbone` is {self.backbone}; the parser `lite` stands on {LITE} alone.")
         return self
+
+
+LEAST: Final = {
+    **{"height": 16, "width": 8, "batch": 1, "steps": 1, "workers": 1, "validate-every": 0, "warmup": 0},
+    **{"scale": 0, "shift": 0, "power": 0, "weight-decay": 0, "backbone-rate": 0, "balance": 0},
+    **{field.name.replace("_", "-"): 0 for field in fields(ParserRecipe) if field.name.endswith("_weight")},
+    **{f"shares.{field.name}": 0 for field in fields(Shares)},
+    **{f"spoiling.{name}": 0 for name in ("turn", "stretch", "light", "colour", "noise")},
+    "spoiling.low-height": 1,
+}
+"""The smallest value that a number of a parser's recipe may have."""
+SHARES: Final = (
+    *("mirror", "average", "last-rate", "momentum"),
+    *(f"spoiling.{name}" for name in ("grey", "low", "compress", "second", "erase")),
+)
+"""Its chances and shares, 0 to 1."""

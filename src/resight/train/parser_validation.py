@@ -8,6 +8,7 @@ training persons lie. Proof: tests/train/test_parser.py.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,15 +49,20 @@ class HeldOut:
 def held_out(roots: Sequence[Path], *, most: int = MOST) -> list[HeldOut]:
     """What can be scored in these folders, on at most so many pictures of each, evenly spread.
 
-    A set without a validation half, or of another kind, is left out.
+    A set without a validation half, or of another kind, is left out. Names are those of layouts; the second set of one
+    layout is `people 2`.
     """
     makers = {"people": exact, "lip": exact, "lip-folders": exact, "ccp": _ccp, "market-keypoints": _market}
-    found = []
+    found: list[HeldOut] = []
+    seen: Counter[str] = Counter()
     for root in roots:
         one = find_parsing_set(root)
-        records = list(one.pictures("val")) if one.layout.name in makers else []
+        layout = one.layout.name
+        records = list(one.pictures("val")) if layout in makers else []
         if records:
-            found.append(makers[one.layout.name](one.layout.name, spread(records, most)))
+            seen[layout] += 1
+            name = layout if seen[layout] == 1 else f"{layout} {seen[layout]}"
+            found.append(makers[layout](name, spread(records, most)))
     return found
 
 

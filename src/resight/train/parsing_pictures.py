@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from resight.data.arrays import write_mapped
-from resight.data.cache import cache_folder, fingerprint
+from resight.data.arrays import digest, mapped
+from resight.data.cache import cache_folder, fingerprint, identity
 from resight.data.label_union import SetTable
 from resight.data.parsing_batches import ROOM, Canvases, LabelRows, ParsingBatch, changed
 from resight.errors import TrainingStopped
@@ -121,37 +121,31 @@ def load_parsing_set(
         share = float(getattr(recipe.shares, source.share))
         if share <= 0:
             continue
-        found, print_ = _arrays(source, table, size, told)
-        arrays.append(found)
-        prints.append(print_)
+        arrays.append(_arrays(source, table, size, told))
+        prints.append(source.identity)
         shares.append(share)
     if not arrays:
         raise TrainingStopped("There is nothing to train on: no source was given, or the recipe's shares are all 0.")
-    whole = fingerprint([], *prints, table.sets.tolist())
+    whole = identity([], *prints, table.sets.tolist())
     return CanvasSet(tuple(arrays), table, tuple(share / sum(shares) for share in shares), whole)
 
 
-def _arrays(
-    source: Source, table: SetTable, size: tuple[int, int], told: Callable[[int], None] | None
-) -> tuple[SourceArrays, str]:
-    company = str(source.pictures.company.tolist())
-    print_ = fingerprint(source.files(), FORMAT, size, source.name, table.sets.tolist(), source.source, company)
+def _arrays(source: Source, table: SetTable, size: tuple[int, int], told: Callable[[int], None] | None) -> SourceArrays:
+    def draw(*arrays: NDArray[np.uint8]) -> None:
+        for row, shown in enumerate(source.people(table)):
+            for array, made in zip(arrays, canvas(shown, size), strict=True):
+                array[row] = made
+            if told:
+                told(1)
+
+    facts = digest(*source.pictures.facts)
+    print_ = fingerprint(source.files(), FORMAT, size, source.name, table.sets.tolist(), source.source, facts)
     folder = cache_folder() / f"canvases-{source.name}-{print_}"
-    paths = [folder / f"{name}.npy" for name in ("pictures", "labels", "others")]
-    if not all(path.exists() for path in paths):
-
-        def draw(*arrays: NDArray[np.uint8]) -> None:
-            for row, shown in enumerate(source.people(table)):
-                for array, made in zip(arrays, canvas(shown, size), strict=True):
-                    array[row] = made
-                if told:
-                    told(1)
-
-        map_shape = (len(source.pictures), *size)
-        write_mapped(dict(zip(paths, ((*map_shape, 3), map_shape, map_shape), strict=True)), draw)
-    pictures, labels, others = (np.load(path, mmap_mode="r") for path in paths)
+    shape = (len(source.pictures), *size)
+    shapes = {"pictures": (*shape, 3), "labels": shape, "others": shape}
+    pictures, labels, others = mapped({folder / f"{name}.npy": one for name, one in shapes.items()}, draw)
     more = source.pictures.views, source.pictures.hidden, source.pictures.company
-    return SourceArrays(source.name, source.share, source.whole, pictures, labels, others, *more), print_
+    return SourceArrays(source.name, source.share, source.whole, pictures, labels, others, *more)
 
 
 def canvas(shown: Shown, size: tuple[int, int]) -> tuple[Pixels, UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from scipy.ndimage import binary_dilation, binary_erosion
 
+from resight.data.arrays import digest
+from resight.data.cache import identity
 from resight.data.images import read_picture
 from resight.data.label_meanings import keypoint_means
 from resight.data.label_sets import CCP59, LIP20, WANTED3
@@ -74,6 +76,11 @@ class Source:
                 if path is not None:
                     found[path] = None
         return list(found)
+
+    @property
+    def identity(self) -> str:
+        """Twelve hex digits that change with what is learned from, wherever it lies."""
+        return identity(self.files(), self.name, self.source, digest(*self.pictures.facts))
 
     def people(self, table: SetTable) -> Iterator[Shown]:
         """Every person in turn, decoded as it is asked for."""

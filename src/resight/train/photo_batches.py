@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from resight.data.augment import normalise
-from resight.data.cache import fingerprint
+from resight.data.cache import identity
 from resight.data.images import read_picture
 from resight.data.label_union import SetTable
 from resight.data.parsing_batches import ParsingBatch
@@ -113,12 +113,11 @@ def photo_set(sources: Sequence[Source], table: SetTable, recipe: ParserRecipe) 
     if not kept:
         raise TrainingStopped("There is nothing to train on: no source was given, or the recipe's shares are all 0.")
     whole = sum(share for _, share in kept)
-    files = [path for source, _ in kept for path in source.files()]
     return PhotoSet(
         tuple(source for source, _ in kept),
         table,
         tuple(share / whole for _, share in kept),
-        fingerprint(files, table.sets.tolist()),
+        identity([], *(source.identity for source, _ in kept), table.sets.tolist()),
     )
 
 

@@ -5,7 +5,6 @@ Proof: tests/train/test_embedder.py.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,10 @@ from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from resight.data.arrays import digest
 from resight.data.augment_parts import CutOuts, augment_covered
-from resight.data.cache import decoded_pictures, fingerprint
-from resight.data.sampling import person_batches
+from resight.data.cache import decoded_pictures, identity
+from resight.data.sampling import check_persons, person_batches
 from resight.errors import BadRecipe
 from resight.train.loop import seed_of
 from resight.train.recipe import EmbedderRecipe, Stage
@@ -84,21 +84,21 @@ def load_training_set(
     parser: str = "",
     cutouts: CutOuts | None = None,
 ) -> TrainingSet:
-    """Decode the training pictures once, at the largest size that a stage asks for."""
+    """Decode the training pictures once, at the largest size that a stage asks for.
+
+    Raises TrainingStopped, before it, where there are fewer persons than a batch needs.
+    """
     height = max(stage.height for stage in recipe.stages)
     width = max(stage.width for stage in recipe.stages)
     paths = [crop.path for crop in crops]
     number = {person: row for row, person in enumerate(sorted({crop.person for crop in crops}, key=str))}
+    check_persons(len(number), recipe.persons)
     classes = np.array([number[crop.person] for crop in crops], dtype=np.int64)
     pictures = decoded_pictures(paths, height=height, width=width, told=told)
-    pasted = [] if cutouts is None else [digest(cutouts.layers.numpy()), cutouts.person.tolist()]
-    seen = fingerprint(paths, digest(classes), *([parser] if parser else []), *pasted)
-    return TrainingSet(pictures, classes, seen, maps, parser, cutouts)
-
-
-def digest(values: NDArray[np.generic]) -> str:
-    """Twelve hex digits of an array's values."""
-    return hashlib.sha256(values.tobytes()).hexdigest()[:12]
+    given = [classes]
+    given += [] if maps is None else [maps]
+    given += [] if cutouts is None else [cutouts.layers.numpy(), cutouts.person.numpy()]
+    return TrainingSet(pictures, classes, identity(paths, parser, digest(*given)), maps, parser, cutouts)
 
 
 def training_batches(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -126,22 +129,52 @@ OF_THE_METHOD: Final = ("embedder", "parser_weights", "options", "losses", "pool
 """Fields in which two rows of one comparison may differ: the method itself, and chance."""
 
 
-def check_recipe(recipe: EmbedderRecipe) -> None:
-    """Raise BadRecipe for numbers that no training can be made of."""
+LEAST: Final = {
+    **{"persons": 2, "pictures": 1, "warmup-epochs": 0, "weight-decay": 0, "margin": 0, "triplet-weight": 0},
+    **{"validation-persons": 0, "training-persons": 0},
+    **{f"augmentation.{name}": 0 for name in ("shift", "light", "colour")},
+    **{
+        f"losses.{field.name.replace('_', '-')}": 0
+        for field in fields(MethodLosses)
+        if field.name != "ranking_only_active"
+    },
+}
+"""The smallest value that a number of an embedder's recipe may have."""
+SHARES: Final = (
+    *("last-rate", "label-smoothing", "average", "part-share", "losses.side-weight"),
+    *(f"augmentation.{name}" for name in ("flip", "zoom", "coarse", "erase", "erase-area")),
+    *(f"covering.{field.name.replace('_', '-')}" for field in fields(Covering)),
+)
+"""Its chances and shares, 0 to 1."""
+
+
+def check_recipe(recipe: EmbedderRecipe) -> EmbedderRecipe:
+    """Raise BadRecipe for numbers that no training can be made of; returns the recipe."""
     if not recipe.stages:
         raise BadRecipe("`stages` is empty; a recipe needs one at least, such as `{epochs=12, height=128, width=64}`.")
-    least: list[tuple[str, float, float]] = [
-        ("persons", recipe.persons, 2),
-        ("pictures", recipe.pictures, 1),
-        ("warmup-epochs", recipe.warmup_epochs, 0),
-        ("learning-rate", recipe.learning_rate, 0),
-    ]
     for number, stage in enumerate(recipe.stages, 1):
-        least += [(f"epochs of stage {number}", stage.epochs, 1)]
-        least += [(f"{side} of stage {number}", getattr(stage, side), 16) for side in ("height", "width")]
-    for name, value, low in least:
-        if not value >= low:
-            raise BadRecipe(f"`{name}` is {value:g}; it must be at least {low:g}.")
+        check_numbers(stage, {"epochs": 1, "height": 16, "width": 16, "frozen-blocks": 0}, (), f" of stage {number}")
+    check_numbers(recipe, LEAST, SHARES)
+    return recipe
+
+
+def check_numbers(recipe: Any, least: Mapping[str, float], shares: Iterable[str], where: str = "") -> None:
+    """Raise BadRecipe for a number below its least one, for a share (0 to 1) beyond, for a rate that is not above 0.
+
+    Numbers are named as in a recipe's file; a dot leads into a table, and a pair must rise. `where` follows the name.
+    """
+    bounds = {**{name: (low, math.inf) for name, low in least.items()}, **dict.fromkeys(shares, (0.0, 1.0))}
+    for name, (low, high) in bounds.items():
+        value = attrgetter(name.replace("-", "_"))(recipe)
+        pair = value if isinstance(value, tuple) else (value,)
+        if not all(low <= one <= high and math.isfinite(one) for one in pair):
+            wanted = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+            raise BadRecipe(f"`{name}{where}` is {value}; it must be {wanted}.")
+        if list(pair) != sorted(pair):
+            raise BadRecipe(f"`{name}{where}` is {value}; the smaller number comes first.")
+    rate = getattr(recipe, "learning_rate", 1.0)
+    if not 0 < rate < math.inf:
+        raise BadRecipe(f"`learning-rate` is {rate:g}; it must be above 0.")
 
 
 def contrasted(recipe: EmbedderRecipe) -> dict[str, Any]:

@@ -10,10 +10,11 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -81,17 +82,19 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def commit() -> str | None:
-    """The commit of the source tree this package runs from, with `+changes` when it is not clean; None if unknown.
+def commit() -> str:
+    """The commit of the source tree this package runs from, with `+changes` when it is not clean.
 
-    What benchmarks wrote (benchmarks/results) changes nothing that runs, so it does not count.
+    What benchmarks wrote (benchmarks/results) changes nothing that runs, so it does not count. A package that is
+    installed, be it into a folder of another repository, has a version instead.
     """
     try:
+        _git("ls-files", "--error-unmatch", "--", Path(__file__).name)
         head = _git("describe", "--always", "--abbrev=12", "--exclude=*")
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)benchmarks/results")
     except (OSError, subprocess.SubprocessError):
-        return None
-    return f"{head}+changes" if head and changed else head or None
+        return f"version {_version('resight')}"
+    return f"{head}+changes" if changed else head
 
 
 def _git(*words: str) -> str:
@@ -101,15 +104,23 @@ def _git(*words: str) -> str:
     return found.stdout.strip()
 
 
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def each_sitting(facts: Mapping[str, Any], tell: Callable[[Mapping[str, Any]], object]) -> str:
+    """What there is to tell of each sitting of a `run.json`, in their order, each once; older files know the last."""
+    return ", then ".join(dict.fromkeys(str(tell(one)) for one in facts.get("sittings") or [facts]))
+
+
 def surroundings() -> dict[str, object]:
     """Versions and machine, for `run.json` and benchmark files."""
     packages = ("resight", "torch", "numpy", "accelerate")
     versions: dict[str, str] = {"python": platform.python_version()}
-    for name in packages:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
+    versions |= {name: _version(name) for name in packages}
     return {
         "commit": commit(),
         "versions": versions,

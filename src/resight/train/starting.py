@@ -48,6 +48,29 @@ def new_network(recipe: EmbedderRecipe, classes: int) -> nn.Module:
     return network
 
 
+def check_given(recipe: EmbedderRecipe, network: nn.Module, *, maps: bool, cutouts: bool) -> None:
+    """Raise BadRecipe where the recipe or its network asks for part maps or things to paste and none are given.
+
+    Also where held-out persons would be scored by weights that know them.
+    """
+    name, covering = recipe.embedder, recipe.covering
+    if recipe.validation_persons and ships(recipe.backbone_weights):
+        raise BadRecipe(
+            f"The shipped `{recipe.backbone_weights}` learned from all training persons, so the "
+            f"{recipe.validation_persons} held-out ones would not be new to it. Start from `imagenet` or from "
+            "a run with the same `validation-persons`, or hold none out."
+        )
+    learns = bool(getattr(network, "needs_maps", False) or getattr(network, "learns_from_maps", False))
+    if not maps and (learns or covering.erase_part or covering.swap_background):
+        asks = f"`{name}` learns" if learns else "The recipe's covering learns"
+        raise BadRecipe(f"{asks} from part maps. Make them with `resight parts` and pass their folder: `--parts`.")
+    if not cutouts and covering.paste:
+        raise BadRecipe(
+            f"The recipe pastes things before {covering.paste:.0%} of the pictures. Pass a folder of cut-out "
+            "objects, `--occluders`, or set `covering.paste = 0`."
+        )
+
+
 def backbones(network: nn.Module) -> list[FreezableBackbone]:
     """The backbone, and that of a second stream where there is one: both start and freeze alike."""
     found = [child for child in network.children() if isinstance(child, FreezableBackbone)]
