@@ -48,10 +48,9 @@ def page_of(
     features = ledger.features
     count = len(features.query.persons)
     losses = loss_by_query(found.cells, split)
-    named = [cause for cause, loss in split.by_cause().items() if loss > 0]
-    segments = [_segment(found, cause) for cause in named]
-    rest = split.unexplained
-    segments.append(Segment("unexplained", rest.loss, rest.low, rest.high))
+    shares = [one for one in split.causes if one.loss > 0]
+    named = [one.cause for one in shares]
+    segments = [Segment(one.cause, one.loss, one.low, one.high) for one in (*shares, split.unexplained)]
     top = named[0] if named else ""
     matches = np.bincount(ledger.match_query, minlength=count)
     signals = {} if found.conditions is None else {n: v[:count] for n, v in found.conditions.signals.items()}
@@ -84,12 +83,6 @@ def page_of(
         dose_path=str(dose),
         has_pictures=has_pictures,
     )
-
-
-def _segment(found: Findings, cause: str) -> Segment:
-    mine = [share for share in found.split.shares if share.cause == cause]
-    ends = (sum(share.low for share in mine), sum(share.high for share in mine))
-    return Segment(cause, sum(share.loss for share in mine), *ends)
 
 
 def _notes(found: Findings, *, has_pictures: bool) -> list[Both]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from resight.data.files import write_beside, write_text
-from resight.diagnose.causes import Split
+from resight.diagnose.causes import Share, Split
 from resight.diagnose.conditions import Conditions
 from resight.diagnose.grades import Verdict
 from resight.diagnose.ledger import Ledger
@@ -114,7 +114,8 @@ def cause_tables(
 ) -> dict[str, Table]:
     """Shares (which sum to 1 - mAP), effects of the model, verdicts, oracles in turn, and the second opinion."""
     shares = [*split.shares, split.unexplained]
-    shown = [_verdict(one) | _second_opinion(one.cause, regression) for one in verdicts]
+    whole = {one.cause: one for one in split.causes}
+    shown = [_verdict(one, whole.get(one.cause)) | _second_opinion(one.cause, regression) for one in verdicts]
     turns = list(steps)
     return {
         "shares": {
@@ -184,9 +185,10 @@ def _second_opinion(cause: str, regression: Regression | None) -> dict[str, obje
     }
 
 
-def _verdict(one: Verdict) -> dict[str, object]:
+def _verdict(one: Verdict, share: Share | None) -> dict[str, object]:
     row: dict[str, object] = {"cause": one.cause, "in_queries": one.in_queries, "in_gallery": one.in_gallery}
     row["loss"] = one.loss
+    row |= {f"loss_{end}": math.nan if share is None else getattr(share, end) for end in ("low", "high")}
     for name, twins in (("query", one.on_queries), ("match", one.on_matches)):
         row |= _twins(name, twins)
     oracle = one.oracle
