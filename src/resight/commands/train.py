@@ -68,7 +68,9 @@ def train_embedder(config: TrainEmbedder) -> int:
     from resight.train.embedder import Run
     from resight.train.pictures import load_training_set, split_persons
     from resight.train.resources import torch_threads
+    from resight.train.starting import check_start
 
+    check_start(recipe, maps=config.parts is not None, cutouts=bool(config.occluders or config.people))
     keep_recipe(config.out, recipe)
     learn, held_out = split_persons(crops, recipe.validation_persons, recipe.training_persons)
     with bar("decoding", total=len(learn)) as told:

@@ -60,7 +60,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The loss by cause; `shares` (one a cause and place) and `unexplained` sum to `loss`, and so do `causes` and it."""
+    """The loss by cause: `shares` (one a cause and place) and `unexplained` sum to `loss`; `causes` and it do, too."""
 
     loss: float
     shares: tuple[Share, ...]

@@ -21,7 +21,7 @@ from resight.train.objectives import losses_of
 from resight.train.pictures import TrainingSet, Truth, training_batches
 from resight.train.recipe import EmbedderRecipe, Stage, recipe_hash
 from resight.train.run import FolderRun, Watcher
-from resight.train.starting import backbones, new_network, ships
+from resight.train.starting import backbones, check_start, new_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Run(FolderRun):
             steps=self.plan.steps,
             watch=watch,
         )
-        self._check_data()
+        check_start(recipe, maps=data.maps is not None, cutouts=data.cutouts is not None)
         if not 0 <= recipe.part_share <= 1:
             raise BadRecipe(f"`part-share` is {recipe.part_share:g}; give a share of the distance, 0 to 1.")
         if recipe.persons % self.accelerator.num_processes:
@@ -150,25 +150,3 @@ class Run(FolderRun):
     @property
     def _takes_maps(self) -> bool:
         return bool(getattr(self.network, "needs_maps", False))
-
-    def _check_data(self) -> None:
-        """Raise BadRecipe where the recipe asks for part maps or things to paste and there are none.
-
-        Also where held-out persons would be scored by weights that know them.
-        """
-        name, covering = self.recipe.embedder, self.recipe.covering
-        if self.recipe.validation_persons and ships(self.recipe.backbone_weights):
-            raise BadRecipe(
-                f"The shipped `{self.recipe.backbone_weights}` learned from all training persons, so the "
-                f"{self.recipe.validation_persons} held-out ones would not be new to it. Start from `imagenet` or from "
-                "a run with the same `validation-persons`, or hold none out."
-            )
-        learns = self._takes_maps or bool(getattr(self.network, "learns_from_maps", False))
-        if self.data.maps is None and (learns or covering.erase_part or covering.swap_background):
-            asks = f"`{name}` learns" if learns else "The recipe's covering learns"
-            raise BadRecipe(f"{asks} from part maps. Make them with `resight parts` and pass their folder: `--parts`.")
-        if self.data.cutouts is None and covering.paste:
-            raise BadRecipe(
-                f"The recipe pastes things before {covering.paste:.0%} of the pictures. Pass a folder of cut-out "
-                "objects, `--occluders`, or set `covering.paste = 0`."
-            )
