@@ -13,6 +13,7 @@ import pytest
 from resight.report.diagnosis_charts import fills, loss_bar
 from resight.report.diagnosis_facts import (
     NOTHING,
+    Advice,
     CameraLoss,
     CauseRow,
     DiagnosisInput,
@@ -48,9 +49,7 @@ def shown(number, **more):
 
 @pytest.fixture
 def page():
-    row = CauseRow(
-        "low_light", 0.3, Look(0.2), Look(-0.2, -0.3, -0.1), 0.1, Look(), Look(), "B", True, say("remedy_none"), "x"
-    )
+    row = CauseRow("low_light", 0.3, Look(0.2), Look(-0.2, -0.3, -0.1), 0.1, Look(), Look(), "B", True)
     return DiagnosisInput(
         title="toy",
         mean_ap=0.49,
@@ -58,6 +57,9 @@ def page():
         facts=((say("queries"), "40"),),
         notes=(say("no_parser"),),
         causes=(row, replace(row, cause="low_res", twins=Look(note=say("not_estimable")), detectable=NOTHING)),
+        advice=(
+            Advice(say("remedy_augment"), ("low_light", "color_cast"), (("low_light", Look(0.1)),), ("resight x",)),
+        ),
         presence=(Presence("low_light", 10, 5, 30, 3),),
         top_cause="low_light",
         worst=tuple(shown(number) for number in range(3)),

@@ -90,7 +90,9 @@ def diagnose(config: Diagnose) -> int:
     if config.x is None:
         raise BadRecipe("`resight diagnose` needs a data set, the word `sample` or a features file; or --compare A B.")
     thresholds = read_thresholds(config.thresholds)
-    others = {path.stem: load_features(path) for path in config.against}  # before minutes of embedding
+    from resight.commands.diagnose_remedies import advice, other_models  # torch is not needed for --help
+
+    others = {name: load_features(path) for name, path in other_models(config.against).items()}  # before the long work
     features, folders = _features(config)
     ledger = ledger_of(features, protocol=config.protocol)
     conditions = None
@@ -135,6 +137,7 @@ def diagnose(config: Diagnose) -> int:
         folders,
         dataset=str(config.x),
         curves=curves,
+        advice=advice(config, found, folders),
         facts=facts,
         parse=parser[0],
         labels=parser[1],

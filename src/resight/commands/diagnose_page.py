@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from resight.diagnose.findings import Findings
-    from resight.report.diagnosis_facts import DiagnosisInput, DoseCurve
+    from resight.report.diagnosis_facts import Advice, DiagnosisInput, DoseCurve
 
 
 DOSE: Final = "dose.csv"
@@ -35,6 +35,7 @@ def write_report(
     *,
     dataset: str,
     curves: Sequence[DoseCurve],
+    advice: Sequence[Advice],
     facts: dict[str, str],
     parse: Parse | None,
     labels: LabelSet,
@@ -54,8 +55,8 @@ def write_report(
         notes=[say("heads")] if blur_heads else [],
         dose=path.parent / DOSE,
         curves=curves,
+        advice=advice,
         has_pictures=bool(folders),
-        dataset=dataset,
     )
     files = dict.fromkeys(shown_files(page))
     pictures = read_shrunk(files, folders, blur_heads=blur_heads)

@@ -18,7 +18,16 @@ from resight.diagnose.findings import Findings
 from resight.diagnose.page_causes import cause_rows, presence
 from resight.diagnose.page_charts import camera_loss, scatters, trust
 from resight.diagnose.slices import query_properties, unexplained_slices
-from resight.report.diagnosis_facts import DiagnosisInput, DoseCurve, Gallery, Segment, Shown, SliceRow, Suspected
+from resight.report.diagnosis_facts import (
+    Advice,
+    DiagnosisInput,
+    DoseCurve,
+    Gallery,
+    Segment,
+    Shown,
+    SliceRow,
+    Suspected,
+)
 from resight.report.facts import Strip, Tile
 from resight.report.strips import strips_of
 from resight.report.words import Both, cause_name, joined, say
@@ -40,8 +49,8 @@ def page_of(
     notes: Sequence[Both],
     dose: Path,
     curves: Sequence[DoseCurve],
+    advice: Sequence[Advice],
     has_pictures: bool,
-    dataset: str,
 ) -> DiagnosisInput:
     """Gather everything that the page says; strips only where there are pictures."""
     ledger, split = found.ledger, found.split
@@ -69,7 +78,8 @@ def page_of(
         segments=tuple(segments),
         facts=(*trust(found), *facts),
         notes=(*_notes(found, has_pictures=has_pictures), *notes),
-        causes=cause_rows(found, curves, dataset=dataset),
+        causes=cause_rows(found, curves),
+        advice=tuple(advice),
         presence=presence(found),
         top_cause=top,
         worst=_worst(found, losses, top) if has_pictures else (),

@@ -52,13 +52,23 @@ class CauseRow:
     grade: str
     beyond_chance: bool | None
     """After the correction for many comparisons; None where there was nothing to test."""
-    remedy: Both
-    command: str
-    gain: Look = field(default_factory=Look)
     matches: Look = field(default_factory=Look)
     """Precision at true matches that show it, less at those of the same query and camera that do not."""
     regression: Look = field(default_factory=Look)
     """AP by one standard deviation more of it in the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One remedy, or another model: against which causes, what it won of them, and how to get it."""
+
+    words: Both
+    causes: tuple[str, ...]
+    gains: tuple[tuple[str, Look], ...]
+    """Measured gains by cause; `all` is the gain in mAP. A cause without one was not measured."""
+    commands: tuple[str, ...] = ()
+    """Lines for the shell, in the order in which they are run."""
+    hints: tuple[Both, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +180,8 @@ class DiagnosisInput:
     facts: tuple[tuple[Both, Both | str], ...]
     notes: tuple[Both, ...]
     causes: tuple[CauseRow, ...]
+    advice: tuple[Advice, ...]
+    """Remedies, dearest causes first, then other models."""
     presence: tuple[Presence, ...]
     top_cause: str
     """Whose strips are shown first; empty where nothing is to blame."""

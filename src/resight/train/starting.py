@@ -53,7 +53,7 @@ def check_start(recipe: EmbedderRecipe, *, maps: bool, cutouts: bool) -> None:
             f"{recipe.validation_persons} held-out ones would not be new to it. Start from `imagenet` or from "
             "a run with the same `validation-persons`, or hold none out."
         )
-    if not maps and wants_maps(recipe):
+    if not maps and learns_from_maps(recipe):
         asks = "The recipe's covering" if covering.erase_part or covering.swap_background else f"`{recipe.embedder}`"
         raise BadRecipe(
             f"{asks} learns from part maps. Make them with `resight parts` and pass their folder: `--parts`."
@@ -65,13 +65,21 @@ def check_start(recipe: EmbedderRecipe, *, maps: bool, cutouts: bool) -> None:
         )
 
 
-def wants_maps(recipe: EmbedderRecipe) -> bool:
+def learns_from_maps(recipe: EmbedderRecipe) -> bool:
     """Whether part maps must come with the training pictures."""
-    if recipe.covering.erase_part or recipe.covering.swap_background:
-        return True
-    with torch.device("meta"):  # the network as it is built, without a single weight
-        network = _built(recipe, classes=1)
-    return any(getattr(network, told, False) for told in ("needs_maps", "learns_from_maps"))
+    covered = recipe.covering.erase_part or recipe.covering.swap_background
+    return bool(covered) or needs_maps(recipe) or bool(getattr(_empty(recipe), "learns_from_maps", False))
+
+
+def needs_maps(recipe: EmbedderRecipe) -> bool:
+    """Whether part maps must come with every picture that the trained model embeds."""
+    return bool(getattr(_empty(recipe), "needs_maps", False))
+
+
+def _empty(recipe: EmbedderRecipe) -> nn.Module:
+    """The network as it is built, without a single weight."""
+    with torch.device("meta"):
+        return _built(recipe, classes=1)
 
 
 def _built(recipe: EmbedderRecipe, classes: int) -> nn.Module:
