@@ -15,7 +15,7 @@ import pytest
 
 from resight import __version__, cli
 from resight.cli import COMMANDS, Command, field_docs, main
-from resight.errors import BadFeatures
+from resight.errors import BadFeatures, nearest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +131,27 @@ def test_a_bug_is_not_dressed_up_as_a_user_error(run):
 def test_an_unknown_command_is_answered_with_the_nearest_known_one(capsys, words, nearest):
     assert main(words) == 2
     assert f"Did you mean `{nearest}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["foo", "search", "osnet", "market", "test", "x", "resnet50"])
+def test_what_is_near_no_name_gets_no_guess(capsys, word):
+    assert main([word]) == 2
+    assert "Did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "guess"),
+    [
+        ("eval", ["compare", "evaluate"], "evaluate"),
+        ("market", ["maskreid", "market1501"], "market1501"),
+        ("resnet50", ["street5", "lip20"], None),
+        ("osnet", ["one-pass", "dose"], None),
+        ("persn", ["path", "person"], "person"),
+        ("a", ["ab"], None),
+    ],
+)
+def test_a_guess_is_a_spelling_or_an_ending_away(word, known, guess):
+    assert nearest(word, known) == ("" if guess is None else f" Did you mean `{guess}`?")
 
 
 def test_a_group_alone_lists_its_commands(capsys):

@@ -72,7 +72,7 @@ def test_a_file_whose_answers_differ_is_not_written(tmp_path: Path, monkeypatch:
 
 def test_without_the_packages_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
-    with pytest.raises(MissingExtra, match=r"resight\[onnx\]"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[onnx\]'"):
         export._packages()
 
 

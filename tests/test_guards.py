@@ -25,6 +25,7 @@ from resight.cli import COMMANDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SOURCES = sorted((REPOSITORY / "src").rglob("*.py"))
+SCRIPTS = sorted(path for folder in ("scripts", "benchmarks") for path in (REPOSITORY / folder).glob("*.py"))
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -188,3 +189,55 @@ def test_no_cuda_build_of_torch_crept_in():
 def test_every_proof_that_a_module_names_is_there(source):
     named = re.findall(r"\b(?:tests|benchmarks)/[\w/]+\.py\b", source.read_text(encoding="utf-8"))
     assert [name for name in named if not (REPOSITORY / name).is_file()] == []
+
+
+def _taken(tree: ast.Module) -> set[tuple[str, str]]:
+    """Modules that a script imports, each with a name that it takes from there, or "" for the module itself."""
+    taken, modules = set(), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            taken |= {(str(node.module), one.name) for one in node.names}
+        elif isinstance(node, ast.Import):
+            taken |= {(one.name, "") for one in node.names}
+            modules |= {one.asname or one.name: one.name for one in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            taken.add((modules[node.value.id], node.attr))
+    return taken
+
+
+def _is_there(module: str, name: str, folders: list[Path]) -> bool:
+    """Whether a module of resight or of these folders has a name; what belongs to others is not looked at."""
+    if module.split(".")[0] == "resight":
+        try:
+            found = importlib.import_module(module)
+        except ModuleNotFoundError:
+            return False
+        return not name or hasattr(found, name) or _is_there(f"{module}.{name}", "", folders)
+    file = next((folder / f"{module}.py" for folder in folders if (folder / f"{module}.py").is_file()), None)
+    if file is None or not name:
+        return file is not None or module not in {path.stem for path in SCRIPTS}
+    held: set[str] = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        held |= (
+            {one.asname or one.name for one in node.names} if isinstance(node, ast.Import | ast.ImportFrom) else set()
+        )
+        held |= {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set()
+        held |= {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    return name in held
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_what_a_script_takes_from_resight_or_from_its_neighbours_is_there(path):
+    taken = _taken(ast.parse(path.read_text(encoding="utf-8")))
+    folders = [path.parent, REPOSITORY / "tests"]
+    assert [f"{module}.{name}" for module, name in sorted(taken) if not _is_there(module, name, folders)] == []
+
+
+def test_a_name_that_is_gone_is_found_missing():
+    tree = ast.parse(
+        "import measuring\nfrom resight.errors import Gone\nimport resight.gone\nmeasuring.gone()\nimport os\n"
+    )
+    folders = [REPOSITORY / "benchmarks"]
+    gone = {("measuring", "gone"), ("resight.errors", "Gone"), ("resight.gone", "")}
+    assert {one for one in _taken(tree) if not _is_there(*one, folders)} == gone

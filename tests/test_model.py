@@ -80,6 +80,22 @@ def test_a_folder_without_weights_a_foreign_file_and_an_unknown_name_are_told_ap
         load_model("nowhere")
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a.onnx", "an ONNX export, which other programs run"),
+        ("a.pth", "a pickle of PyTorch"),
+        ("a.npz", "a file of arrays"),
+        ("mine.toml", "a recipe"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_for_what_it_is(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / name).write_bytes(bytes(range(1, 200)))
+    with pytest.raises(BadWeights, match=f"{says}.*pass a run folder") as caught:
+        load_model(tmp_path / name)
+    assert "header" not in str(caught.value)
+
+
 def test_weights_of_another_shape_are_refused(weights: Path, tmp_path: Path) -> None:
     state = safetensors.torch.load_file(weights)
     state["neck.weight"] = torch.zeros(7)

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final, get_type_hints
 
 from resight import __version__
 from resight.allocator import keep_freed_memory
+from resight.commands.options import option
 from resight.commands.table import COMMANDS, Command
 from resight.errors import ResightError, UnknownName
 
@@ -108,7 +109,7 @@ def _run_command(name: str, words: list[str]) -> int:
 
 
 def _signature(config: type[Any], positional: tuple[str, ...]) -> inspect.Signature:
-    """Say the fields of a config as arguments: `lambda_` is `--lambda`, `blur_heads` is `--blur-heads`."""
+    """Say the fields of a config as arguments, as `option` spells them."""
     from cyclopts import Parameter
 
     hints = get_type_hints(config, include_extras=True)
@@ -122,7 +123,7 @@ def _signature(config: type[Any], positional: tuple[str, ...]) -> inspect.Signat
             default = inspect.Parameter.empty if make is dataclasses.MISSING else make()
         kind = inspect.Parameter.POSITIONAL_ONLY if name in positional else inspect.Parameter.KEYWORD_ONLY
         how = Parameter(
-            name=None if name in positional else f"--{name.strip('_').replace('_', '-')}",
+            name=None if name in positional else option(name),
             help=docs.get(name, ""),
             negative_bool=None if default is True else (),
             negative_iterable=(),

@@ -54,7 +54,7 @@ class MissingExtra(ResightError):
     """Something that needs packages which only an extra brings; the message says how to install it."""
 
     def __init__(self, what: str, *, extra: str) -> None:
-        super().__init__(f"{what}. Install the extra: `pip install 'resight[{extra}]'`.")
+        super().__init__(f"{what}. Install the extra, in your clone of resight: `pip install '.[{extra}]'`.")
 
 
 class CannotWrite(ResightError):
@@ -74,6 +74,7 @@ class TrainingStopped(ResightError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Ask whether the nearest known name was meant; nothing where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f" Did you mean `{near[0]}`?" if near else ""
+    """Ask whether the nearest known name was meant: a spelling or an ending away; nothing where none is."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.7) or [one for one in names if one.startswith(name)]
+    return f" Did you mean `{near[0]}`?" if near and len(name) > 2 else ""

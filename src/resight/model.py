@@ -28,7 +28,7 @@ from resight.embedders.spatial_attention import SpatialAttention
 from resight.embedders.spreid import SPReID
 from resight.embedders.two_stream import TwoStream
 from resight.embedders.visible_parts import VisibleParts
-from resight.errors import BadFeatures, BadRecipe, BadWeights, UnknownName, nearest
+from resight.errors import BadFeatures, BadPicture, BadRecipe, BadWeights, UnknownName, nearest
 from resight.nn.embeddings import Embeddings
 from resight.parsers.lite import LiteHead
 from resight.search.features import PART_SHARE
@@ -188,15 +188,30 @@ class Model:
         batch: int = 64,
         told: Callable[[int], None] | None = None,
         maps: Callable[[Sequence[Path]], NDArray[np.float32]] | None = None,
+        left_out: dict[Path, str] | None = None,
     ) -> Embedded:
-        """Describe picture files in the order given; `maps(paths)` gives their part maps, N 20 h w."""
+        """Describe picture files in the order given; `maps(paths)` gives their part maps, N 20 h w.
+
+        Files that cannot be read go into `left_out` with what is wrong and get no row. Raises BadPicture where it is
+        not given and where no file can be read.
+        """
         rows: list[Embedded] = []
         for start in range(0, len(paths), batch):
-            chosen = paths[start : start + batch]
-            pictures = [read_resized(path, self.settings.height, self.settings.width) for path in chosen]
-            rows.append(self.describe(pictures, maps(chosen) if maps and self.needs_maps else None))
+            chosen, pictures = [], []
+            for path in paths[start : start + batch]:
+                try:
+                    pictures.append(read_resized(path, self.settings.height, self.settings.width))
+                    chosen.append(path)
+                except BadPicture as error:
+                    if left_out is None:
+                        raise
+                    left_out[path] = str(error)
+            if chosen:
+                rows.append(self.describe(pictures, maps(chosen) if maps and self.needs_maps else None))
             if told:
-                told(len(chosen))
+                told(len(paths[start : start + batch]))
+        if left_out and not rows:
+            raise BadPicture(f"No picture can be read; the first: {next(iter(left_out.values()))}")
         return join_embedded(rows)
 
 

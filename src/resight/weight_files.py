@@ -21,6 +21,15 @@ from resight.errors import BadWeights, UnknownName
 WEIGHTS: Final = Path(__file__).parent / "weights"
 FILE: Final = "model.safetensors"
 Kind = Literal["embedder", "parser"]
+PICKLE: Final = "a pickle of PyTorch, which resight does not open"
+FOREIGN: Final = {
+    ".onnx": "an ONNX export, which other programs run",
+    ".npz": "a file of arrays",
+    ".npy": "a file of arrays",
+    ".toml": "a recipe, from which `resight train` makes weights",
+    **dict.fromkeys((".pth", ".pt", ".ckpt", ".bin"), PICKLE),
+}
+"""What else is given where weights are wanted, by its ending."""
 SETTINGS_KEYS: Final[dict[Kind, str]] = {"embedder": "resight", "parser": "resight-parser"}
 """Where a file's metadata holds the settings."""
 
@@ -91,7 +100,13 @@ def _metadata(path: Path) -> dict[str, str]:
         with safetensors.safe_open(path, framework="pt") as opened:
             return opened.metadata() or {}
     except (safetensors.SafetensorError, OSError) as error:
-        raise BadWeights(f"{path} is not a readable weights file ({error}). Train or download it again.") from error
+        raise BadWeights(_no_weights(path, str(error))) from error
+
+
+def _no_weights(path: Path, reason: str) -> str:
+    """Say what a file is instead, by its ending, and what to pass."""
+    what = FOREIGN.get(path.suffix.lower(), f"damaged or of another kind ({reason})")
+    return f"{path} is {what}, not a readable weights file: pass a run folder, its {FILE}, or a shipped name."
 
 
 def _kind_in(metadata: Mapping[str, str]) -> Kind | None:

@@ -86,5 +86,22 @@ def test_own_columns_and_cameras_are_options(tmp_path, capsys):
     assert "Did you mean `file`?" in capsys.readouterr().err
 
 
+def test_the_title_is_what_the_user_named(tmp_path, capsys, monkeypatch):
+    assert main(["data", "check", "sample", "--quick", "--json", str(tmp_path / "s.json")]) == 0
+    assert capsys.readouterr().out.startswith("sample: laid out as market1501 (")
+    written = json.loads((tmp_path / "s.json").read_text())
+    assert (written["set"], written["layout"]) == ("sample", "market1501")
+    monkeypatch.chdir(market(tmp_path / "set").parent)
+    assert main(["data", "check", "set", "--quick"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "set: laid out as market1501 (Zheng et al., ICCV 2015)"
+
+
+def test_a_place_that_cannot_be_written_is_told_before_pictures_are_read(tmp_path, capsys):
+    assert main(["data", "check", str(market(tmp_path / "set")), "--json", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "looking at pictures" not in err
+
+
 def test_it_can_be_called_from_python(tmp_path):
     assert check(Check(dataset=str(market(tmp_path)), quick=True)) == 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from resight.cli import main
+from resight.commands.compare import shown_conditions
 from resight.search.features import Features, load_features, save_features, side
 
 
@@ -181,3 +182,36 @@ def test_tables_that_say_nothing_of_the_queries_are_refused(tmp_path: Path, caps
         assert code == 2
         assert says in err
     assert said(capsys, one, one, "--conditions", tmp_path / "none.csv")[0] == 2
+
+
+def named_run(path: Path, names: list[str]) -> Path:
+    """Two pictures of each of twelve persons ask; half of the persons are found badly."""
+    who = np.arange(24) // 2
+    values = np.random.default_rng(0).standard_normal((12, 8))[who]
+    gallery = side(values + np.random.default_rng(1).standard_normal(values.shape), who, np.full(24, 2))
+    save_features(path, Features(side(values, who, np.full(24, 1), np.array(names)), gallery))
+    return path
+
+
+def test_conditions_are_looked_up_by_whole_names(tmp_path: Path) -> None:
+    names = [f"person{who}/{number}.jpg" for who in range(12) for number in (1, 2)]
+    scores = [number % 2 for number in range(24)]
+    whole = table(tmp_path / "t.csv", {"file": [*names[::-1]], "low_light": scores[::-1]})
+    assert shown_conditions(whole, names)["low_light"].tolist() == scores
+
+
+def test_names_without_folders_serve_only_where_they_are_one_picture_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = [f"{number}.jpg" for number in range(24)]
+    scores = [number % 2 for number in range(24)]
+    other = table(tmp_path / "t.csv", {"file": [f"set/{name}" for name in alone], "low_light": scores})
+    assert shown_conditions(other, [f"query/{name}" for name in alone])["low_light"].tolist() == scores
+    names = [f"person{who}/{number}.jpg" for who in range(12) for number in (1, 2)]
+    run = named_run(tmp_path / "a.npz", names)
+    for files in ([f"set/{name}" for name in names], ["1.jpg", "2.jpg"]):  # twice in the table, twice in the queries
+        conditions = table(tmp_path / "t.csv", {"file": files, "low_light": [1] * len(files)})
+        code, _, err = said(capsys, run, run, "--conditions", conditions)
+        assert code == 2
+        assert "for the 12 queries called 1.jpg" in err
+        assert err.count("\n") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,10 +14,12 @@ from PIL import Image
 
 from resight.cli import main
 from resight.commands.evaluate import Evaluate, evaluate
-from resight.errors import BadFeatures
+from resight.errors import BadFeatures, CannotWrite
 from resight.evaluate.protocols import PROTOCOLS
+from resight.evaluate.ranking import score_distances
 from resight.model import Embedded
-from resight.search.features import Features, save_features, save_plain_features, side
+from resight.search.features import Features, load_features, save_features, save_plain_features, side
+from small_sets import put
 
 
 def features_file(path: Path, *, cameras: bool = True, persons: int = 8, noise: float = 1.0) -> Path:
@@ -107,14 +110,12 @@ def test_no_answered_query_is_no_score(tmp_path: Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "s.json").exists()
 
 
-@pytest.mark.parametrize("kind", ["missing", "picture", "empty folder", "json"])
+@pytest.mark.parametrize("kind", ["missing", "picture", "json"])
 def test_anything_else_is_told_which_three_are_expected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     place = tmp_path / "nothing"
-    if kind == "empty folder":
-        place.mkdir()
-    elif kind != "missing":
+    if kind != "missing":
         place = tmp_path / f"file.{'jpg' if kind == 'picture' else 'json'}"
         place.write_text("{}")
     code, out, err = said(capsys, place)
@@ -159,8 +160,15 @@ def test_a_closed_pipe_does_not_lose_the_scores_file(tmp_path: Path, monkeypatch
     assert json.loads((tmp_path / "s.json").read_text())["answered"] == 16
 
 
-def test_a_full_disk_does_not_hide_the_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = said(capsys, features_file(tmp_path / "f.npz"), "--json", tmp_path, "--resamples", 100)
+def test_a_full_disk_does_not_hide_the_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise CannotWrite("Could not write s.json: No space left on device.")
+
+    monkeypatch.setattr("resight.commands.evaluate.write_scores", full)
+    words = (features_file(tmp_path / "f.npz"), "--json", tmp_path / "s.json", "--resamples", 100)
+    code, out, err = said(capsys, *words)
     assert code == 2
     assert "mAP" in out
     assert "Could not write" in err
@@ -196,6 +204,13 @@ class NameModel:
 
     def embed_files(self, paths: Sequence[Path], *, told: object = None, maps: object = None) -> Embedded:
         return Embedded(self.embed(paths))
+
+
+class OneColour(NameModel):
+    """Sees the same everywhere."""
+
+    def embed(self, paths: Sequence[Path], *, told: object = None) -> np.ndarray:
+        return np.ones((len(paths), 4), dtype=np.float32)
 
 
 def market(root: Path, *, hand_drawn: bool) -> Path:
@@ -266,13 +281,19 @@ def test_hand_drawn_boxes_bring_their_parts_with_them(
     assert "parts that both crops show are 50% of the distance" in out
 
 
-def test_a_list_of_any_spelling_is_opened_and_cameras_known_on_one_side_are_told_before_the_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is refused has to be refused before this."""
+
     def never(_: object) -> None:
         raise AssertionError("embedding began")
 
     monkeypatch.setattr("resight.commands.embed.open_model", never)
+
+
+def test_a_list_of_any_spelling_is_opened_and_cameras_known_on_one_side_are_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_work(monkeypatch)
     for name in ("q.png", "g.png"):
         Image.new("RGB", (8, 16)).save(tmp_path / name)
     (tmp_path / "list.CSV").write_text("path,person,camera,split\nq.png,1,c1,query\ng.png,1,,gallery\n")
@@ -284,3 +305,108 @@ def test_a_list_of_any_spelling_is_opened_and_cameras_known_on_one_side_are_told
     code, _, err = said(capsys, tmp_path / "cuhk-03.mat" / "labeled")
     assert code == 2
     assert "does not exist" not in err
+
+
+def test_person_folders_without_cameras_are_answered_with_the_command_to_type(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = put(tmp_path / "my people", "ann/a_c1.jpg", "ann/b_c2.jpg", "bob/a_c1.jpg", "bob/b_c2.jpg")
+    monkeypatch.setattr("resight.commands.embed.open_model", lambda _: OneColour())
+    code, _, err = said(capsys, own, "--resamples", 100)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "No picture of" in err
+    assert "--camera-pattern" in err
+    typed = shlex.split(err.split("`")[-2])
+    assert typed == ["resight", "evaluate", str(own), "--protocol", "occluded", "--resamples", "100"]
+    assert main(typed[1:]) == 0
+    assert "no camera ids" in capsys.readouterr().out
+    assert said(capsys, own, "--camera-pattern", r"_(c\d)", "--resamples", 100)[0] == 0
+
+
+def test_a_published_set_without_cameras_is_not_offered_a_pattern(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_work(monkeypatch)
+    root = put(tmp_path, "occluded_body_images/001_1.jpg", "whole_body_images/001_2.jpg")
+    code, _, err = said(capsys, root)
+    assert code == 2
+    assert "--protocol occluded" in err
+    assert "--camera-pattern" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--views", "nowhere.npz"), "nowhere.npz cannot be read as a keypoints file"),
+        (("--json", "/proc/nowhere/s.json"), "Could not write"),
+        (("--json", "."), "it is a folder"),
+        (("--camera-pattern", "("), "no regular expression"),
+        (("--camera-pattern", "(.)"), "leave --camera-pattern out"),
+        (("--path-column", "file"), "has no columns"),
+        (("--labels", "lip20", "--flip"), "leave --labels, --flip out"),
+        (("--truth-labels", "lip20"), "leave --truth-labels out"),
+        (("--rerank", "--protocol", "multi-query"), "choose another --protocol"),
+        (("--rerank", "--open-set"), "leave --open-set out"),
+    ],
+)
+def test_what_cannot_work_is_told_before_the_work(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    expected: str,
+) -> None:
+    no_work(monkeypatch)
+    code, out, err = said(capsys, market(tmp_path / "m", hand_drawn=False), *words)
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert err.count("\n") == 1
+
+
+def test_queries_without_answers_are_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_work(monkeypatch)
+    put(tmp_path, "ann/c1_1.jpg", "ann/c1_2.jpg", "bob/c2_1.jpg", "bob/c2_2.jpg")
+    code, _, err = said(capsys, tmp_path, "--camera-pattern", r"(c\d)")
+    assert code == 2
+    assert "None of the 2 queries has a right answer" in err
+
+
+def test_true_maps_and_parsers_take_no_options_of_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = said(capsys, tmp_path, "--truth", tmp_path, "--protocol", "occluded", "--model", "parser-lite")
+    assert code == 2
+    assert "--truth scores label maps: leave --model, --protocol out" in err
+    code, _, err = said(capsys, tmp_path, "--model", "parser-lite", "--open-set", "--layout", "market1501")
+    assert code == 2
+    assert "parser-lite is a parser: leave --layout, --open-set out" in err
+
+
+def test_features_take_no_options_of_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = said(capsys, features_file(tmp_path / "f.npz"), "--camera-pattern", "(.)")
+    assert code == 2
+    assert "holds features already: leave --camera-pattern out" in err
+
+
+@pytest.mark.parametrize("protocol", ["market", "occluded"])
+def test_re_ranked_scores_are_those_of_the_re_ranked_distances(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], protocol: str
+) -> None:
+    path = features_file(tmp_path / "f.npz", noise=2.0)
+    words = ("--rerank", "--protocol", protocol, "--json", tmp_path / "s.json", "--resamples", 100)
+    code, out, _ = said(capsys, path, *words)
+    assert code == 0
+    assert main(["rerank", str(path), "--out", str(tmp_path / "d.npy")]) == 0
+    features = load_features(path)
+    wanted = score_distances(np.load(tmp_path / "d.npy"), features.query, features.gallery, protocol=protocol)
+    content = json.loads((tmp_path / "s.json").read_text())
+    assert content["mean_ap"] == wanted.mean_ap
+    assert content["cmc"] == wanted.cmc.tolist()
+    assert content["rerank"] == {"k1": 20, "k2": 6, "lambda": 0.3}
+    assert f"{wanted.mean_ap:.1%}" in out
+    assert "re-ranked (k1 20, k2 6, lambda 0.3)" in out
+    said(capsys, path, "--protocol", protocol, "--json", tmp_path / "plain.json", "--resamples", 100)
+    plain = json.loads((tmp_path / "plain.json").read_text())
+    assert plain["mean_ap"] < wanted.mean_ap
+    assert "rerank" not in plain

@@ -72,7 +72,7 @@ def test_what_cannot_be_scored_is_one_sentence(tmp_path: Path, lip: Path, capsys
         (["--model", weights, "--scales", "9"], "numbers from 0.1 to 4"),
         (["--model", weights, "--input-size", "wide"], "height x width"),
         (["--model", weights, "--labels", "atr18"], "atr18"),
-        (["--input-size", "48x16"], "belong to a parser"),
+        (["--input-size", "48x16"], "neither a parser (its run or weights as --model)"),
     ):
         assert main(["evaluate", str(lip), *words]) == 2
         assert said in capsys.readouterr().err

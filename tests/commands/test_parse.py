@@ -12,11 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from resight.cli import main
+from resight.cli import field_docs, main
+from resight.commands.parse import Parse
 from resight.commands.parse_folder import ParsingJob
+from resight.commands.parts import Parts
 from resight.data.label_sets import LIP20, PARTS7
 from resight.data.labels import read_map
-from resight.data.regrouping import LIP20_PARTS7, find_regrouping
+from resight.data.regrouping import LIP20_PARTS7, find_regrouping, targets
 from resight.errors import BadRecipe, BadWeights
 from resight.parsing import load_parser, save_parser
 from small_parser import RECIPE, untrained, write_people
@@ -220,3 +222,17 @@ def test_a_job_without_pictures_says_so(tmp_path: Path, weights: Path) -> None:
     assert parse(tmp_path / "none", tmp_path / "parsed", weights) == 2
     with pytest.raises(BadRecipe):
         ParsingJob(tmp_path, tmp_path, load_parser(weights), LIP20_PARTS7, overlays=False, flip=False, batch=1)
+
+
+@pytest.mark.parametrize("config", [Parse, Parts])
+def test_the_help_of_labels_names_every_set_that_the_shipped_parser_s_maps_become(config: type) -> None:
+    told = field_docs(config)["labels"]
+    assert [name for name in targets(LIP20) if name not in told] == []
+
+
+def test_a_label_set_that_no_table_leads_to_is_answered_with_those_that_there_are(
+    crops: Path, tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parse(crops, tmp_path / "parsed", weights, "--labels", "ccp59") == 2
+    said = capsys.readouterr().err
+    assert "No table says how lip20 becomes ccp59; it can become: lip20, parts6, parts7, parts8, street5." in said

@@ -44,7 +44,7 @@ def test_without_anny_the_way_to_install_it_is_said_and_nothing_is_written(tmp_p
         patch.setattr(metadata, "version", missing)
         assert main([*SMALL, "--out", str(tmp_path / "set")]) != 0
     load_anatomy.cache_clear()
-    assert "pip install 'resight[people]'" in capsys.readouterr().err.replace('"', "'")
+    assert "pip install '.[people]'" in capsys.readouterr().err.replace('"', "'")
     assert not (tmp_path / "set").exists()
 
 

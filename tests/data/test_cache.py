@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from resight.data.cache import cache_folder, decoded_pictures, fingerprint
-from resight.data.files import write_beside
+from resight.data.files import check_place, write_beside
 from resight.errors import BadPicture, CannotWrite
 
 
@@ -85,3 +85,18 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
 def _write_half(path: Path, error: Exception) -> None:
     path.write_text("half")
     raise error
+
+
+@pytest.mark.parametrize("place", ["new/deep/f.npz", "f.npz"])
+def test_a_place_is_tried_without_a_trace(tmp_path: Path, place: str) -> None:
+    check_place(tmp_path / place)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_told_and_what_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("there")
+    for place, reason in ((tmp_path / "file" / "x", "File exists"), (tmp_path, "it is a folder")):
+        with pytest.raises(CannotWrite, match=f"Could not write.*{reason}"):
+            check_place(place)
+    check_place(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "there"

@@ -108,5 +108,5 @@ def test_pictures_that_are_not_there_are_bad_pictures(mat, name):
 
 def test_without_h5py_the_extra_is_named(mat, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(MissingExtra, match=r"resight\[matlab\]"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[matlab\]'"):
         find_set(mat / "labeled")

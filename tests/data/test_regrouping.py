@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resight.data.label_sets import LIP20, PARTS7, PARTS8, LabelSet
+from resight.data.label_sets import CCP59, LIP20, PARTS7, PARTS8, LabelSet
 from resight.data.labels import flip_map
 from resight.data.regrouping import (
     LIP20_PARTS7,
@@ -25,7 +25,7 @@ from resight.data.regrouping import (
     regroup_map,
     regroup_probabilities,
 )
-from resight.errors import BadLabels, UnknownName
+from resight.errors import BadLabels
 
 I = 255  # noqa: E741
 V1 = [0, 1, 1, I, 1, 2, 2, 2, I, 2, 2, 2, 2, 1, 3, 4, 5, 6, 5, 6]
@@ -144,8 +144,8 @@ def test_a_regrouping_of_ones_own_is_read_from_toml_and_errors_name_file_and_cla
 
 
 def test_an_unknown_pair_of_sets_is_told() -> None:
-    with pytest.raises(UnknownName, match="regrouping"):
-        find_regrouping(PARTS7, LIP20)
+    with pytest.raises(BadLabels, match="No table says how lip20 becomes ccp59; it can become: lip20, parts6, parts7"):
+        find_regrouping(LIP20, CCP59)
 
 
 def test_the_regions_of_spreid_overlap_and_have_no_side() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from resight.data.reid_layouts import Columns, share_out
 from resight.data.reid_sets import find_set, plain_pictures
 from resight.data.reid_table import LAYOUTS
-from resight.errors import DatasetNotFound, UnknownName
+from resight.errors import BadRecipe, DatasetNotFound, UnknownName
 from resight.types import SPLITS, Crop
 from small_sets import MARKET, market, put
 
@@ -193,8 +193,26 @@ def test_a_camera_pattern_finds_cameras_and_none_are_invented_without_it(tmp_pat
 )
 def test_a_camera_pattern_that_cannot_work_is_explained(pattern, says, tmp_path):
     root = put(tmp_path, "ann/door_1.jpg", "bob/door_1.jpg")
-    with pytest.raises(DatasetNotFound, match=says):
+    with pytest.raises((BadRecipe, DatasetNotFound), match=says):
         find_set(root, camera_pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"camera_pattern": "(x)"}, "`market1501` says itself which cameras there are: leave --camera-pattern out"),
+        ({"camera_pattern": "("}, "no regular expression"),
+        ({"columns": Columns(path="file")}, "`market1501` is no CSV list, so it has no columns"),
+    ],
+)
+def test_what_a_layout_does_not_ask_is_refused_and_never_dropped(asked, says, tmp_path):
+    with pytest.raises(BadRecipe, match=says):
+        find_set(market(tmp_path), **asked)
+
+
+def test_a_list_with_a_column_of_cameras_takes_no_pattern(tmp_path):
+    with pytest.raises(BadRecipe, match="has a column of cameras, `camera`"):
+        _list(tmp_path / "l.csv", "path,person,camera\n1.jpg,a,c1\n", camera_pattern="(.)")
 
 
 def test_person_folders_that_hold_folders_are_explained(tmp_path):
@@ -255,8 +273,9 @@ def test_pictures_of_a_list_may_lie_anywhere_and_names_stay_below_the_root(tmp_p
     ("text", "error", "says"),
     [
         ("", DatasetNotFound, "is empty"),
-        ("path,person\n", DatasetNotFound, "is empty"),
-        ("path,persn\n1.jpg,a\n", UnknownName, "no column called `person`. Did you mean `persn`"),
+        ("path,person\n\n", DatasetNotFound, "names no picture: below its first line \\(path, person\\) is none"),
+        ("path,persn\n1.jpg,a\n", DatasetNotFound, "no column `person` .columns: path, persn.. Did you mean `persn`"),
+        ("path,who\n1.jpg,a\n", DatasetNotFound, "`--person-column NAME`"),
         ("path,person\n1.jpg\n", DatasetNotFound, "Line 2 .* has 1 cells, the first line has 2"),
         ("path,person\n1.jpg,\n", DatasetNotFound, "Line 2 .* does not say its person"),
         ("path,person\n,ann\n", DatasetNotFound, "Line 2 .* does not say its picture"),

@@ -139,7 +139,7 @@ def test_without_the_library_the_message_names_the_extra(monkeypatch: pytest.Mon
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", blocked)
-    with pytest.raises(MissingExtra, match=r"resight\[superpixels\]"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[superpixels\]'"):
         find_regions(torch.rand(1, 3, 8, 8), count=4)
 
 

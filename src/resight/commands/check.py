@@ -12,7 +12,7 @@ from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.data.check import KINDS, Finding, SetCheck, check_set
 from resight.data.check_maps import MAPS, TruthCheck
-from resight.data.files import write_text
+from resight.data.files import check_place, write_text
 from resight.data.reid_sets import ReidSet
 from resight.data.reid_table import Counts
 from resight.types import SPLITS, Split
@@ -52,22 +52,27 @@ class Check(SetOptions):
 def check(config: Check) -> int:
     """Print what the set holds and what was found; 1 when there is a problem, else 0."""
     reid_set = config.reid_set(config.dataset)
+    if config.json is not None:
+        check_place(config.json)
     if config.quick:
         result = check_set(reid_set, pixels=False)
     else:
         with bar("looking at pictures", total=None) as told:
             result = check_set(reid_set, told=told)
-    _show(reid_set, result)
+    _show(config.dataset, reid_set, result)
     if config.json is not None:
-        write_text(config.json, json.dumps(as_json(reid_set, result), indent=1, ensure_ascii=False) + "\n")
+        write_text(
+            config.json, json.dumps(as_json(config.dataset, reid_set, result), indent=1, ensure_ascii=False) + "\n"
+        )
     return 1 if result.problems else 0
 
 
-def as_json(reid_set: ReidSet, result: SetCheck) -> dict[str, object]:
+def as_json(named: str, reid_set: ReidSet, result: SetCheck) -> dict[str, object]:
     """Everything that was counted and found, ready for a JSON file."""
     official = reid_set.official or {}
     return {
-        "set": reid_set.name,
+        "set": named,
+        "layout": reid_set.name,
         "source": str(reid_set.source),
         "paper": reid_set.paper,
         "notes": list(reid_set.notes),
@@ -93,12 +98,13 @@ def as_json(reid_set: ReidSet, result: SetCheck) -> dict[str, object]:
     }
 
 
-def _show(reid_set: ReidSet, result: SetCheck) -> None:
+def _show(named: str, reid_set: ReidSet, result: SetCheck) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{reid_set.name} ({reid_set.paper}) in {reid_set.source}\n")
+    where = "" if str(reid_set.source) == named else f", in {reid_set.source}"
+    console.print(f"{named}: laid out as {reid_set.name} ({reid_set.paper}){where}\n")
     table = Table("split", box=None, pad_edge=False)
     for name in ("pictures", "persons", "cameras", "junk", "distractors", "published"):
         table.add_column(name, justify="right")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,13 +162,9 @@ def _print(config: Compare, found: dict[str, PairedDifference], means: dict[str,
 def shown_conditions(path: Path, files: Sequence[str]) -> dict[str, Float[np.ndarray, " Q"]]:
     """Whether each query shows each condition of a table: 1, 0, or NaN where it is not measured.
 
-    Raises BadRecipe for a table without conditions, BadFeatures where it lacks a query.
+    Raises BadRecipe for a table without conditions, BadFeatures where it lacks a query's row or it is not clear which.
     """
-    rows = {Path(row.get("file") or "").name: row for row in read_table(path)}
-    missing = [file for file in files if Path(file).name not in rows]
-    if missing:
-        raise BadFeatures(f"{path} says nothing of {len(missing)} of the queries (the first is {missing[0]}).")
-    mine = [rows[Path(file).name] for file in files]
+    mine = _rows_of(path, files)
     found = {}
     for name in read_thresholds().ramps:
         cells = [row.get(name) or "nan" for row in mine]
@@ -180,6 +177,26 @@ def shown_conditions(path: Path, files: Sequence[str]) -> dict[str, Float[np.nda
     if not found:
         raise BadRecipe(f"{path} has no column of a condition; pass what `resight conditions` or `diagnose` wrote.")
     return found
+
+
+def _rows_of(path: Path, files: Sequence[str]) -> list[dict[str, str]]:
+    """Each query's row: by its whole name, else by the name without folders where that is one row's and one query's."""
+    table = read_table(path)
+    whole = {row.get("file") or "": row for row in table}
+    rows = Counter(Path(name).name for name in whole)
+    queries = Counter(Path(file).name for file in files)
+    by_name = {Path(name).name: row for name, row in whole.items()}
+    missing = [file for file in files if file not in whole and Path(file).name not in by_name]
+    if missing:
+        raise BadFeatures(f"{path} says nothing of {len(missing)} of the queries (the first is {missing[0]}).")
+    for file in files:
+        name = Path(file).name
+        if file not in whole and (rows[name] > 1 or queries[name] > 1):
+            raise BadFeatures(
+                f"{path} does not name {file}, and it has {rows[name]} rows for the {queries[name]} queries called "
+                f"{name}: measure the folder that the queries' names start from, so that whole names agree."
+            )
+    return [whole[file] if file in whole else by_name[Path(file).name] for file in files]
 
 
 def _print_by_condition(config: Compare, conditions: Path, first: QueryScores, second: Float[np.ndarray, " Q"]) -> None:

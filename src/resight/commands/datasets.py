@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
 
+from resight.commands.options import given, option
 from resight.data.reid_layouts import Columns
-from resight.data.reid_sets import ReidSet, find_set
+from resight.data.reid_sets import ReidSet, find_set, plain_pictures
+from resight.data.reid_table import LAYOUTS
+from resight.errors import BadFeatures, DatasetNotFound
+from resight.evaluate.protocols import needs_cameras
+from resight.types import Crop
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,3 +39,34 @@ class SetOptions:
             path=self.path_column, person=self.person_column, camera=self.camera_column, split=self.split_column
         )
         return find_set(dataset, layout=self.layout, columns=columns, camera_pattern=self.camera_pattern)
+
+    def set_or_pictures(self, dataset: str) -> ReidSet | list[Path]:
+        """Open a set, or list the pictures of a plain folder; raises DatasetNotFound where it is neither."""
+        try:
+            return self.reid_set(dataset)
+        except DatasetNotFound as error:
+            pictures = plain_pictures(dataset)
+            if not pictures:
+                raise
+            seen = [option(name) for name in given(self) if name in SET_OPTIONS]
+            if seen:
+                raise DatasetNotFound(f"{error} Leave {', '.join(seen)} out to take it as a plain folder.") from error
+            return pictures
+
+
+SET_OPTIONS: Final = tuple(field.name for field in fields(SetOptions))
+"""What does not fit where no data set is read, such as beside a features file."""
+
+
+def check_cameras(reid_set: ReidSet, crops: Sequence[Crop], protocol: str, *, instead: str) -> None:
+    """Raise BadFeatures, before the long work, where a protocol needs cameras and no crop has one.
+
+    `instead` is the command that counts every picture.
+    """
+    if not needs_cameras(protocol) or any(crop.camera is not None for crop in crops):
+        return
+    tell = "where paths tell the camera, say how (`--camera-pattern '_(c\\d+)_'`); else "
+    raise BadFeatures(
+        f"No picture of {reid_set.source} has a camera, and the protocol `{protocol}` ignores pictures of the query's "
+        f"own camera; {tell if LAYOUTS[reid_set.name].own else ''}count every picture, which is easier: `{instead}`."
+    )

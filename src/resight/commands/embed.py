@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
-from resight.data.reid_sets import ReidSet, plain_pictures
-from resight.errors import BadFeatures, DatasetNotFound
+from resight.data.files import check_place
+from resight.data.images import read_picture
+from resight.data.reid_sets import ReidSet
+from resight.errors import BadFeatures, BadPicture
 from resight.search.features import Features, save_features, save_plain_features
 from resight.types import NO_CAMERA, Crop, Side
 
 if TYPE_CHECKING:
     from resight.model import Model
+
+SHOWN: Final = 5
+"""Pictures that cannot be read of which a refusal tells."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +35,9 @@ class Embed(SetOptions):
     a plain folder gives features and files. A model that knows parts adds parts and visible. File names are relative to
     the data set's folder. A camera that is not known is written as -1. Junk pictures (person -1) are embedded too:
     scoring leaves them out, re-ranking keeps them.
+
+    Pictures of a plain folder that cannot be read are named and left out (exit code 1). A data set that holds such
+    pictures is refused, and all are named.
     """
 
     dataset: str
@@ -43,26 +53,26 @@ class Embed(SetOptions):
 
 
 def embed(config: Embed) -> int:
-    """Write the features file; says on stderr what it holds."""
-    import sys
-
+    """Write the features file; says on stderr what it holds, and 1 when pictures of a plain folder were left out."""
     from resight.train.resources import torch_threads
 
-    try:
-        reid_set = config.reid_set(config.dataset)
-    except DatasetNotFound:
-        pictures = plain_pictures(Path(config.dataset)) if config.layout is None else []
-        if not pictures:
-            raise
-        with torch_threads(config.threads):
-            _embed_plain(config, pictures)
-        return 0
+    found = config.set_or_pictures(config.dataset)
+    check_place(config.out)
+    model, start = open_model(config.model), time.monotonic()
     with torch_threads(config.threads):
-        features = embed_set(reid_set, open_model(config.model), parts=config.parts)
-    save_features(config.out, features, root=reid_set.root)
-    counts = f"{len(features.query.features)} query and {len(features.gallery.features)} gallery pictures"
-    print(f"{config.out}: {counts}, {features.gallery.features.shape[1]} numbers each.", file=sys.stderr)
-    return 0
+        if isinstance(found, list):
+            counts, width, problems = _embed_plain(config, found, model)
+        else:
+            features, problems = embed_set(found, model, parts=config.parts), []
+            save_features(config.out, features, root=found.root)
+            counts = f"{len(features.query.features):,} query and {len(features.gallery.features):,} gallery pictures"
+            width = features.gallery.features.shape[1]
+    for problem in problems:
+        print(f"resight: {problem}", file=sys.stderr)
+    left = f" {len(problems)} could not be read and were left out." if problems else ""
+    seconds = time.monotonic() - start
+    print(f"{config.out}: {counts}, {width:,} numbers each, in {seconds:.1f} s.{left}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def open_model(name: str | None) -> Model:
@@ -92,8 +102,11 @@ def embed_sides(
     crops = [*query, *gallery]
     paths = [crop.path for crop in crops]
     maps = part_maps(parts, paths, names_from or root, model)
-    with bar("embedding", total=len(crops)) as told:
-        found = model.embed_files(paths, told=told, maps=maps)
+    try:
+        with bar("embedding", total=len(crops)) as told:
+            found = model.embed_files(paths, told=told, maps=maps)
+    except BadPicture as error:
+        raise _unreadable(paths) from error
 
     def filled(side: Side, rows: slice) -> Side:
         parts, visible = (None if column is None else column[rows] for column in (found.parts, found.visible))
@@ -139,11 +152,26 @@ def part_maps(
     return lambda some: np.asarray(loaded.maps[[rows[path] for path in some]], np.float32) / 255
 
 
-def _embed_plain(config: Embed, pictures: list[Path]) -> None:
-    model, root = open_model(config.model), Path(config.dataset)
+def _unreadable(paths: Sequence[Path]) -> BadPicture:
+    """Name all pictures of a set that cannot be read, for a score without them would be another set's."""
+    problems = []
+    for path in dict.fromkeys(paths):
+        try:
+            read_picture(path)
+        except BadPicture as error:
+            problems.append(str(error))
+    more = f" And {len(problems) - SHOWN} more; `resight data check` names all." if len(problems) > SHOWN else ""
+    return BadPicture(f"{len(problems)} of the set's pictures cannot be read. {' '.join(problems[:SHOWN])}{more}")
+
+
+def _embed_plain(config: Embed, pictures: list[Path], model: Model) -> tuple[str, int, list[str]]:
+    """Embed what can be read; returns how much it is, how wide, and what is wrong with the rest."""
+    root = Path(config.dataset).expanduser()
     maps = part_maps(config.parts, pictures, root, model)
+    left_out: dict[Path, str] = {}
     with bar("embedding", total=len(pictures)) as told:
-        found = model.embed_files(pictures, told=told, maps=maps)
-    names = np.array([path.relative_to(root).as_posix() for path in pictures])
+        found = model.embed_files(pictures, told=told, maps=maps, left_out=left_out)
+    names = np.array([path.relative_to(root).as_posix() for path in pictures if path not in left_out])
     parts = {} if found.parts is None or found.visible is None else {"parts": found.parts, "visible": found.visible}
     save_plain_features(config.out, found.features, names, **parts)
+    return f"{len(names):,} pictures", found.features.shape[1], [*left_out.values()]

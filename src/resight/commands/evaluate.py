@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
-from resight.commands.datasets import SetOptions
+from resight.commands.datasets import SET_OPTIONS, SetOptions
 from resight.commands.evaluate_print import print_scores
-from resight.data.images import real_file
-from resight.errors import BadFeatures, BadRecipe, DatasetNotFound
+from resight.commands.evaluate_source import EXPECTED, features_of, no_answers
+from resight.commands.options import refuse
+from resight.data.files import check_place
+from resight.data.keypoints import read_keypoints
+from resight.errors import BadRecipe
 from resight.evaluate.open_set import OpenSet, evaluate_open_set
-from resight.evaluate.protocols import ProtocolName, match, pool_queries, rules_of
-from resight.evaluate.ranking import RankingScores, score_features
+from resight.evaluate.protocols import ProtocolName, rules_of
+from resight.evaluate.ranking import RankingScores, score_distances, score_features
 from resight.evaluate.score_file import intervals_of, write_scores
 from resight.evaluate.statistics import check_chance
 from resight.search.choosing import DistanceName, choose_distance
-from resight.search.features import Features, load_features, side
-from resight.types import Side
+from resight.search.features import Features
+from resight.search.rerank import K1, K2, LAMBDA
 
-if TYPE_CHECKING:
-    from resight.data.reid_sets import ReidSet
-    from resight.model import Model
-
-EXPECTED: Final = (
-    "`resight evaluate` expects a features file (.npz), a data set (a folder or the word `sample`), "
-    "or with --truth a folder of label maps"
+OF_MAPS: Final = ("truth", "truth_labels", "map_labels")
+OF_PARSERS: Final = ("input_size", "flip", "scales")
+OF_SEARCHES: Final = (
+    *("parts", "protocol", "distance", "part_share", "rerank", "open_set", "false_match_rate", "views"),
+    *SET_OPTIONS,
 )
 
 
@@ -54,6 +54,8 @@ class Evaluate(SetOptions):
     """What is compared: global, parts (those that both crops show) or both; left out, both where the file has parts."""
     part_share: float | None = None
     """For both: the part distance's share, 0..1; left out, what the file says, else 0.5."""
+    rerank: bool = False
+    """Score after re-ranking by k-reciprocal neighbours, with the numbers that `resight rerank` takes when left out."""
     json: Path | None = None
     """Write the scores file here, with each query's own scores for `resight compare`."""
     open_set: bool = False
@@ -87,6 +89,8 @@ def evaluate(config: Evaluate) -> int:
     check_chance(seed=config.seed, resamples=config.resamples)
     if not 0 < config.false_match_rate < 1:
         raise BadRecipe(f"--false-match-rate is {config.false_match_rate:g}; give a share between 0 and 1.")
+    if config.json is not None:
+        check_place(config.json)
     if config.truth is not None:
         return _maps(config, config.truth)
     if config.model is not None and Path(config.x).suffix != ".npz":
@@ -94,17 +98,12 @@ def evaluate(config: Evaluate) -> int:
 
         if is_parser(config.model):
             return _parser(config, config.model)
-    if config.input_size or config.flip or config.scales != (1.0,):
-        raise BadRecipe("--input-size, --flip and --scales belong to a parser: pass its run or weights as --model.")
-    features, notes = _features(config)
+    _check_search(config)
+    features, notes = features_of(config)
     features = choose_distance(features, config.distance, config.part_share)
-    scores = score_features(features, protocol=config.protocol, rng=np.random.default_rng(config.seed))
+    scores = _ranked(features, config)
     if scores.answered == 0:
-        raise BadFeatures(
-            f"None of the {scores.unanswerable} queries has a right answer in the gallery that the protocol "
-            f"`{config.protocol}` counts; check persons and cameras (`resight data check`), or pass "
-            "`--protocol occluded` to count the query's own camera too."
-        )
+        raise no_answers(scores.unanswerable, config.protocol)
     intervals = intervals_of(scores, rng=np.random.default_rng(config.seed), resamples=config.resamples)
     opened = _open_set(features, config) if config.open_set else None
     views = None
@@ -126,10 +125,35 @@ def evaluate(config: Evaluate) -> int:
     return 0
 
 
+def _check_search(config: Evaluate) -> None:
+    """Raise, before the long work, for options that do not go together and for a keypoints file that is none."""
+    why = "Here a search is scored, and neither a parser (its run or weights as --model) nor label maps (--truth)"
+    refuse(config, (*OF_PARSERS, *OF_MAPS, "labels"), why)
+    rules = rules_of(config.protocol)
+    if config.rerank:
+        refuse(config, ("open_set", "views"), "--rerank changes the scores alone")
+        if rules.single_shot or rules.pooled:
+            raise BadRecipe(
+                f"--rerank looks at all pictures as they are, and `{config.protocol}` draws or pools them: choose "
+                "another --protocol."
+            )
+    if config.views is not None:
+        read_keypoints(config.views)
+
+
+def _ranked(features: Features, config: Evaluate) -> RankingScores:
+    if not config.rerank:
+        return score_features(features, protocol=config.protocol, rng=np.random.default_rng(config.seed))
+    from resight.commands.rerank import reranked
+
+    return score_distances(reranked(features), features.query, features.gallery, protocol=config.protocol)
+
+
 def _maps(config: Evaluate, truth: Path) -> int:
     """Score label maps instead of a search."""
     from resight.commands.evaluate_maps import evaluate_maps
 
+    refuse(config, ("model", *OF_PARSERS, *OF_SEARCHES), "--truth scores label maps")
     folder = Path(config.x)
     for place in (folder, truth):
         if not place.is_dir():
@@ -151,6 +175,7 @@ def _parser(config: Evaluate, model: str) -> int:
     from resight.commands.evaluate_parser import evaluate_parser
     from resight.commands.parse import parse_size
 
+    refuse(config, (*OF_MAPS, *OF_SEARCHES), f"{model} is a parser")
     return evaluate_parser(
         Path(config.x),
         model,
@@ -164,72 +189,6 @@ def _parser(config: Evaluate, model: str) -> int:
     )
 
 
-def _features(config: Evaluate) -> tuple[Features, list[str]]:
-    """Find out which of the three X is; a data set is embedded first."""
-    path = Path(config.x)
-    if path.suffix == ".npz":
-        if config.model is not None or config.layout is not None or config.parts is not None:
-            raise BadRecipe(
-                f"{path} holds features already: leave --model, --parts and --layout out, or pass the data set."
-            )
-        return load_features(path), []
-    if config.x != "sample" and not path.is_dir() and path.suffix.lower() != ".csv" and real_file(path) == path:
-        seen = "is a file of another kind" if path.exists() else "does not exist"
-        raise DatasetNotFound(f"{config.x} {seen}: {EXPECTED}.")
-    return _embedded(config)
-
-
-def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
-    from resight.commands.embed import embed_sides, labels_of, open_model
-
-    try:
-        reid_set = config.reid_set(config.x)
-    except DatasetNotFound as error:
-        raise DatasetNotFound(f"{error} ({EXPECTED}.)") from error
-    query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
-    for split, crops in (("query", query), ("gallery", gallery)):
-        if not crops:
-            raise DatasetNotFound(f"{config.x} has no {split} pictures, so there is nothing to search: {EXPECTED}.")
-    match(*labels_of(query, gallery, root=reid_set.root), rules_of(config.protocol))  # told before the long work
-    model = open_model(config.model)
-    features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
-    notes = list(reid_set.notes)
-    if rules_of(config.protocol).pooled:
-        more = _more_query_pictures(reid_set, features.query, model, config.parts)
-        if more is not None:
-            before = len(features.query.persons)
-            features = pool_queries(features, more)
-            notes.append(
-                f"{before} queries and {len(more.persons)} pictures of gt_bbox were pooled into "
-                f"{len(features.query.persons)}: one for each person and camera, by mean at length 1"
-            )
-    return features, notes
-
-
-def _more_query_pictures(reid_set: ReidSet, query: Side, model: Model, parts: Path | None) -> Side | None:
-    """Embed Market-1501's hand-drawn boxes of the queries' persons in the queries' cameras, if they were unpacked.
-
-    Their part maps are those that `resight parts MARKET1501/gt_bbox` adds to the same folder.
-    """
-    from resight.commands.embed import part_maps
-    from resight.commands.progress import bar
-
-    wanted = {(str(person), str(camera)) for person, camera in zip(query.persons, query.cameras, strict=True)}
-    found = []
-    for path in sorted((reid_set.root / "gt_bbox").glob("*.jpg")):
-        name = re.match(r"(\d+)_c(\d+)", path.name)
-        if name and (str(int(name[1])), name[2]) in wanted:
-            found.append((path, int(name[1]), int(name[2])))
-    if not found:
-        return None
-    paths, persons, cameras = zip(*found, strict=True)
-    maps = part_maps(parts, paths, reid_set.root / "gt_bbox", model)
-    with bar("embedding gt_bbox", total=len(paths)) as told:
-        rows = model.embed_files(paths, told=told, maps=maps)
-    names = np.array([path.name for path in paths])
-    return side(rows.features, np.array(persons), np.array(cameras), names, parts=rows.parts, visible=rows.visible)
-
-
 def _about(config: Evaluate, features: Features, opened: OpenSet | None, notes: list[str]) -> dict[str, object]:
     about: dict[str, object] = {
         "metric": features.metric,
@@ -240,6 +199,8 @@ def _about(config: Evaluate, features: Features, opened: OpenSet | None, notes: 
         "seed": config.seed,
         "notes": notes,
     }
+    if config.rerank:
+        about["rerank"] = {"k1": K1, "k2": K2, "lambda": LAMBDA}
     if opened is not None:
         about["open_set"] = dataclasses.asdict(opened)
     return about
@@ -249,6 +210,9 @@ def _notes(features: Features, scores: RankingScores, config: Evaluate) -> list[
     notes = [f"protocol {config.protocol}: {rules_of(config.protocol).summary}"]
     if features.has_parts:
         notes.append(f"parts that both crops show are {features.part_share:.0%} of the distance")
+    if config.rerank:
+        how = f"k1 {K1}, k2 {K2}, lambda {LAMBDA:g}"
+        notes.append(f"re-ranked ({how}) over all queries at once: compare with re-ranked numbers alone")
     if rules_of(config.protocol).single_shot:
         notes.append("papers give no mAP for cuhk03: here it is the mean over the same draws")
     if rules_of(config.protocol).pooled:

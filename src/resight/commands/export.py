@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 class Export:
     """Write a parser or an embedder as an ONNX file for any batch size, checked against PyTorch at batches 1, 2 and 17.
 
-    Needs the extra: pip install 'resight[onnx]'. The file takes grey levels (`pictures`, batch x height x width x 3,
-    uint8). A parser gives `probabilities`, and parser-lite `sure`, `second`, `seen_from`, `hidden` and `company`; an
-    embedder gives `features`, and where it knows them `parts` and `visible`; one-pass the first four of a parser too. A
-    file whose answers differ from those of PyTorch is not written; what the check found stands in its metadata. With
-    --int8, 8-bit whole numbers for CPUs: features and parts are compared by cosine with the float ones, on calibration
-    pictures that set no scale.
+    Needs the extra: pip install '.[onnx]' in your clone. The file takes grey levels (`pictures`, batch x height x width
+    x 3, uint8). A parser gives `probabilities`, and parser-lite `sure`, `second`, `seen_from`, `hidden` and `company`;
+    an embedder gives `features`, and where it knows them `parts` and `visible`; one-pass the first four of a parser
+    too. A file whose answers differ from those of PyTorch is not written; what the check found stands in its metadata.
+    With --int8, 8-bit whole numbers for CPUs: features and parts are compared by cosine with the float ones, on
+    calibration pictures that set no scale.
     """
 
     model: str = "parser-lite"

@@ -30,7 +30,8 @@ class Parse:
     out: Path
     """Folder for the maps; made when new."""
     labels: str = "lip20"
-    """lip20, or the groups parts7 or parts8: their probabilities are summed before the largest is taken."""
+    """The parser's own set, or groups of it: of lip20 parts6, parts7, parts8 and street5, whose probabilities are
+    summed before the largest is taken."""
     model: str | None = None
     """A shipped parser, a run folder or a weights file; left out, parser-lite."""
     overlays: bool = True

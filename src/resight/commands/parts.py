@@ -20,7 +20,6 @@ from resight.data.images import read_picture, resize
 from resight.data.label_sets import LIP20, find_labels
 from resight.data.labels import read_map
 from resight.data.part_maps import CHUNK, Contents, PartMapsWriter, PartStamp, as_levels, read_stamp
-from resight.data.reid_sets import plain_pictures
 from resight.errors import BadLabels, BadPicture, BadRecipe, DatasetNotFound
 from resight.types import SPLITS
 
@@ -56,7 +55,8 @@ class Parts(SetOptions):
     truth: bool = False
     """Of a rendered set (`resight people`, `sample`): its own label maps instead of a parser's."""
     labels: str = "lip20"
-    """Label set of the maps (lip20, parts7, parts8): probabilities of grouped classes are summed."""
+    """The parser's own set, or groups of it: of lip20 parts6, parts7, parts8 and street5, whose probabilities are
+    summed."""
     height: int = 32
     """Of a map, in cells."""
     width: int = 16
@@ -192,18 +192,14 @@ def _labelled(
 
 def _files(config: Parts) -> tuple[Path, list[Path]]:
     """The set's folder and all its pictures, of the splits that it has."""
-    try:
-        reid_set = config.reid_set(config.dataset)
-    except DatasetNotFound:
-        pictures = plain_pictures(Path(config.dataset)) if config.layout is None else []
-        if not pictures:
-            raise
-        return Path(config.dataset), pictures
+    found = config.set_or_pictures(config.dataset)
+    if isinstance(found, list):
+        return Path(config.dataset).expanduser(), found
     files: list[Path] = []
     for split in SPLITS:
         with suppress(DatasetNotFound):  # a set may lack a split: `resight occlude` writes no training pictures
-            files += [crop.path for crop in reid_set.crops(split)]
-    return reid_set.root, list(dict.fromkeys(files))  # splits may share pictures
+            files += [crop.path for crop in found.crops(split)]
+    return found.root, list(dict.fromkeys(files))  # splits may share pictures
 
 
 def _parse(

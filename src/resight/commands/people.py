@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class People:
     """Render pedestrians: a data set in the layouts of Market-1501 and LIP, with the truth about every picture.
 
-    Needs the extra: pip install 'resight[people]'. The same seed gives the same bytes on the same machine, and person
-    7 is the same whether 10 or 1,000 are asked for. Killed or stopped by Ctrl-C, the same command goes on.
+    Needs the extra: pip install '.[people]' in your clone. The same seed gives the same bytes on the same machine, and
+    person 7 is the same whether 10 or 1,000 are asked for. Killed or stopped by Ctrl-C, the same command goes on.
 
     The folder holds pictures (bounding_box_train, query, bounding_box_test), label maps (lip: the 20 classes of LIP;
     maps/body10: the body under the clothes, whole; maps/persons), people.csv (keypoints, visible shares, view, light,

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from resight.commands.progress import bar
 from resight.data.arrays import write_mapped
+from resight.data.files import check_place
 from resight.errors import BadRecipe
 from resight.search.choosing import DistanceName, choose_distance
-from resight.search.features import load_features
-from resight.search.rerank import check_numbers, rerank_features
+from resight.search.features import Features, load_features
+from resight.search.rerank import K1, K2, LAMBDA, check_numbers, rerank_features
 
 LONG: Final = 8_000
 """Pictures on both sides together from which on a progress bar is worth its line."""
@@ -34,11 +35,11 @@ class Rerank:
     """A features file with queries and gallery, as `resight embed DATASET` writes it; distances alone do not do."""
     out: Path = Path("distances.npy")
     """The file of final distances."""
-    k1: int = 20
+    k1: int = K1
     """Size of a neighbourhood: about as many pictures as there are of one person."""
-    k2: int = 6
+    k2: int = K2
     """Neighbours whose encodings are averaged; 1 averages none."""
-    lambda_: float = 0.3
+    lambda_: float = LAMBDA
     """Share of the original distance, 0..1: 1 gives the original distance back, 0 the neighbourhoods alone."""
     distance: DistanceName | None = None
     """What is compared: global (whole bodies), parts (those that both crops show) or both; left out, as the file says:
@@ -52,9 +53,31 @@ def rerank(config: Rerank) -> int:
     check_numbers(k1=config.k1, k2=config.k2, lambda_=config.lambda_)
     if config.out.exists() and config.features.exists() and config.out.samefile(config.features):
         raise BadRecipe(f"--out {config.out} is the features file itself; give the distances another name.")
+    check_place(config.out)
     features = choose_distance(load_features(config.features), config.distance, config.part_share)
     shape = len(features.query.features), len(features.gallery.features)
-    with bar("re-ranking", total=None) if sum(shape) >= LONG else nullcontext() as told:
+
+    def fill(distances: NDArray[np.float32]) -> None:
+        reranked(features, k1=config.k1, k2=config.k2, lambda_=config.lambda_, out=distances)
+
+    write_mapped({config.out: shape}, fill, dtype=np.float32)
+    how = f"k1 {config.k1}, k2 {config.k2}, lambda {config.lambda_:g}"
+    how += f", parts {features.part_share:.0%} of the distance" if features.part_share else ""
+    print(f"{config.out}: {shape[0]} queries by {shape[1]} gallery pictures, re-ranked with {how}.", file=sys.stderr)
+    return 0
+
+
+def reranked(
+    features: Features,
+    *,
+    k1: int = K1,
+    k2: int = K2,
+    lambda_: float = LAMBDA,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """The final distances, Q G in 0..1, under a bar where it takes long."""
+    pictures = len(features.query.features) + len(features.gallery.features)
+    with bar("re-ranking", total=None) if pictures >= LONG else nullcontext() as told:
         before = 0
 
         def tell(done: int, total: int) -> None:
@@ -63,11 +86,4 @@ def rerank(config: Rerank) -> int:
                 told(done - before, **({} if before else {"total": total}))
             before = done
 
-        def fill(distances: NDArray[np.float32]) -> None:
-            rerank_features(features, k1=config.k1, k2=config.k2, lambda_=config.lambda_, out=distances, told=tell)
-
-        write_mapped({config.out: shape}, fill, dtype=np.float32)
-    how = f"k1 {config.k1}, k2 {config.k2}, lambda {config.lambda_:g}"
-    how += f", parts {features.part_share:.0%} of the distance" if features.part_share else ""
-    print(f"{config.out}: {shape[0]} queries by {shape[1]} gallery pictures, re-ranked with {how}.", file=sys.stderr)
-    return 0
+        return rerank_features(features, k1=k1, k2=k2, lambda_=lambda_, out=out, told=tell)

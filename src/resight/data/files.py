@@ -29,7 +29,7 @@ def write_beside(path: Path, *, synced: bool = True) -> Iterator[Path]:
     it is. `synced` waits until the disk has it, so that a power cut does no harm either; a kill never does.
     """
     special = path.exists() and not path.is_file()
-    partial = path if special else path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path if special else _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -39,13 +39,39 @@ def write_beside(path: Path, *, synced: bool = True) -> Iterator[Path]:
         if not special:
             partial.replace(path)
     except OSError as error:
-        advice = "Free some space or choose" if error.errno == errno.ENOSPC else "Choose"
-        reason = error.strerror or str(error)
-        raise CannotWrite(f"Could not write {path}: {reason}. {advice} another place.") from error
+        raise _cannot_write(path, error) from error
     finally:
         if not special:
             with suppress(OSError):  # the error that is on its way says more
                 partial.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """Raise CannotWrite, before long work, where a file could not be written after it; nothing is left behind."""
+    if path.is_dir():
+        raise _cannot_write(path, IsADirectoryError(errno.EISDIR, "it is a folder"))
+    if path.exists() and not path.is_file():
+        return
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _beside(path).touch()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            _beside(path).unlink(missing_ok=True)
+            for folder in missing:
+                folder.rmdir()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def _cannot_write(path: Path, error: OSError) -> CannotWrite:
+    advice = "Free some space or choose" if error.errno == errno.ENOSPC else "Choose"
+    return CannotWrite(f"Could not write {path}: {error.strerror or error}. {advice} another place.")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -35,7 +35,7 @@ from resight.data.label_sets import (
     read_toml,
 )
 from resight.data.labels import check_map
-from resight.errors import BadLabels, UnknownName
+from resight.errors import BadLabels
 from resight.types import IGNORE
 
 ABSORB: Final = "absorb "
@@ -225,18 +225,24 @@ REGROUPINGS: Final = {
 def find_regrouping(source: LabelSet, target: LabelSet, policies: Mapping[str, str] | None = None) -> Regrouping:
     """Known regrouping of two sets, or the one that changes nothing; `policies` replace those of the table.
 
-    Raises UnknownName where no table says how `source` becomes `target`.
+    Raises BadLabels where no table says how `source` becomes `target`.
     """
     if source == target:
         found = Regrouping(source, target, {name: (name,) for name in source.classes})
     elif (source.name, target.name) in REGROUPINGS:
         found = REGROUPINGS[source.name, target.name]
     else:
-        known = [f"{one} -> {other}" for one, other in REGROUPINGS]
-        raise UnknownName("regrouping", f"{source.name} -> {target.name}", known)
+        raise BadLabels(
+            f"No table says how {source.name} becomes {target.name}; it can become: {', '.join(targets(source))}."
+        )
     if not policies:
         return found
     return Regrouping(source, target, found.groups, {**found.policies, **policies})
+
+
+def targets(source: LabelSet) -> list[str]:
+    """Label sets that maps of `source` can be asked for: itself and those that a table leads to."""
+    return [source.name, *sorted(target for one, target in REGROUPINGS if one == source.name)]
 
 
 def load_regrouping(path: Path) -> Regrouping:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from resight.data.images import is_picture
-from resight.errors import DatasetNotFound
+from resight.errors import BadRecipe, DatasetNotFound
 from resight.types import CameraId, Crop, Split
 
 
@@ -37,8 +37,8 @@ class Own:
     """What only the owner of a set of own pictures can say."""
 
     columns: Columns = field(default_factory=Columns)
-    camera_pattern: str | None = None
-    """Regular expression with one group that finds the camera in a picture's path below the set's folder."""
+    camera_pattern: re.Pattern[str] | None = None
+    """Finds the camera, its one group, in a picture's path below the set's folder."""
 
 
 Reader = Callable[[Path, Split, Own], Iterator[Crop]]
@@ -242,19 +242,24 @@ def share_out(crops: Iterator[Crop], split: Split) -> Iterator[Crop]:
         yield from {"train": pictures, "query": pictures[:asks], "gallery": pictures[asks:]}[split]
 
 
-def find_camera(pattern: str | None, name: str) -> CameraId:
+def camera_pattern(text: str) -> re.Pattern[str]:
+    """The user's own pattern of cameras; raises BadRecipe for one that cannot find any."""
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise BadRecipe(f"The camera pattern `{text}` is no regular expression: {error}.") from error
+    if pattern.groups != 1:
+        raise BadRecipe(f"The camera pattern `{text}` needs exactly one group, such as `_(cam\\d+)_`.")
+    return pattern
+
+
+def find_camera(pattern: re.Pattern[str] | None, name: str) -> CameraId:
     """Find the camera in a picture's name by the user's own pattern; without a pattern it is not known."""
     if pattern is None:
         return None
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise DatasetNotFound(f"The camera pattern `{pattern}` is no regular expression: {error}.") from error
-    if compiled.groups != 1:
-        raise DatasetNotFound(f"The camera pattern `{pattern}` needs exactly one group, such as `_(cam\\d+)_`.")
-    match = compiled.search(name)
+    match = pattern.search(name)
     if match is None or not match[1]:
         raise DatasetNotFound(
-            f"The camera pattern `{pattern}` finds no camera in `{name}`: mend the pattern or the name."
+            f"The camera pattern `{pattern.pattern}` finds no camera in `{name}`: mend the pattern or the name."
         )
     return match[1]

@@ -11,12 +11,12 @@ import csv
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from resight.data.reid_layouts import Columns, Own, find_camera, share_out
-from resight.errors import DatasetNotFound, UnknownName
+from resight.errors import BadRecipe, DatasetNotFound, nearest
 from resight.types import Crop, Split
 
 _WORDS: Final = ("train", "query", "gallery", "test")
@@ -30,8 +30,7 @@ class _Row:
 
 def has_splits(path: Path, own: Own) -> bool:
     """Say whether the list has a column that splits it; raises if the user named one that it does not have."""
-    header = _header(path)
-    return _column(header, own.columns.split, "split") is not None
+    return _columns(path, own.columns)["split"] is not None
 
 
 def csv_list(path: Path, split: Split, own: Own) -> Iterator[Crop]:
@@ -83,20 +82,30 @@ def _separator(header: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def _column(header: list[str], named: str | None, usual: str) -> int | None:
-    """Place of a column; None where the user named none and the list has not the usual one."""
-    if named is None:
-        return header.index(usual) if usual in header else None
-    if named not in header:
-        raise UnknownName("column", named, header)
-    return header.index(named)
+def _columns(path: Path, columns: Columns) -> dict[str, int | None]:
+    """Place of each column; None for cameras and splits that nobody named and the list has not under the usual name.
+
+    Raises DatasetNotFound, with the option that names the column, for one that the list lacks.
+    """
+    header = _header(path)
+    found: dict[str, int | None] = {}
+    for what, named in asdict(columns).items():
+        if named is not None and named not in header:
+            raise DatasetNotFound(
+                f"The list {path} has no column `{named}` (columns: {', '.join(header)}).{nearest(named, header)} Its "
+                f"first line must name the columns; say which one it is: `--{what}-column NAME`."
+            )
+        name = what if named is None else named
+        found[what] = header.index(name) if name in header else None
+    return found
 
 
 def _rows(path: Path, own: Own) -> list[_Row]:
-    columns: Columns = own.columns
     text, header = _text(path), _header(path)
-    at_path, at_person = _column(header, columns.path, "path"), _column(header, columns.person, "person")
-    at_camera, at_split = _column(header, columns.camera, "camera"), _column(header, columns.split, "split")
+    at = _columns(path, own.columns)
+    at_path, at_person, at_camera, at_split = at["path"], at["person"], at["camera"], at["split"]
+    if own.camera_pattern is not None and at_camera is not None:
+        raise BadRecipe(f"The list {path} has a column of cameras, `{header[at_camera]}`: leave --camera-pattern out.")
     rows = []
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text.splitlines()[0]))
     next(reader)
@@ -116,4 +125,6 @@ def _rows(path: Path, own: Own) -> list[_Row]:
             )
         camera = (cells[at_camera].strip() or None) if at_camera is not None else find_camera(own.camera_pattern, name)
         rows.append(_Row(Crop(Path(os.path.normpath(path.parent / name)), person, camera), word))
+    if not rows:
+        raise DatasetNotFound(f"The list {path} names no picture: below its first line ({', '.join(header)}) is none.")
     return rows

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from resight.data import cuhk03_mat
+from resight.data import cuhk03_mat, reid_layouts
 from resight.data.reid_layouts import Columns, Own, folders_in, pictures_in, seen
 from resight.data.reid_lists import common_folder
 from resight.data.reid_signs import market_names
 from resight.data.reid_table import LAYOUTS, PUBLISHED, Counts, Overlap
 from resight.data.sample import sample_folder
-from resight.errors import DatasetNotFound, UnknownName
+from resight.errors import BadRecipe, DatasetNotFound, UnknownName
 from resight.types import SPLITS, Crop, Split
 
 SAMPLE: Final = "sample"
@@ -58,9 +58,11 @@ def find_set(
     """Open the re-id set in a folder, a CSV list, or the one named `sample`.
 
     `layout` names a row of LAYOUTS instead of looking; `columns` and `camera_pattern` help to read own data.
-    Raises DatasetNotFound when there is no such folder, it is not laid out in a known way, or it is empty.
+    Raises DatasetNotFound when there is no such folder, it is not laid out in a known way, or it is empty, BadRecipe
+    for a pattern that cannot work and for what the layout does not ask.
     """
-    own = Own(columns=columns or Columns(), camera_pattern=camera_pattern)
+    pattern = None if camera_pattern is None else reid_layouts.camera_pattern(camera_pattern)
+    own = Own(columns=columns or Columns(), camera_pattern=pattern)
     if layout is not None and layout not in LAYOUTS:
         raise UnknownName("data set layout", layout, LAYOUTS)
     path = sample_folder() if root == SAMPLE else _existing(Path(root))
@@ -68,6 +70,7 @@ def find_set(
     if name is None:
         raise DatasetNotFound(_explain(path, own))
     row = LAYOUTS[name]
+    _check_asked(name, own)
     found = ReidSet(name, path, path, row.notes, row.official, row.overlap, row.paper, own)
     first = refused = None
     for split in reversed(SPLITS):
@@ -103,6 +106,15 @@ def _existing(path: Path) -> Path:
     near = difflib.get_close_matches(path.name, [p.name for p in parent.iterdir()], n=1) if parent.is_dir() else []
     hint = f" Did you mean {parent / near[0]}?" if near else " Check the path."
     raise DatasetNotFound(f"There is no data set at {path}: the path does not exist.{hint}")
+
+
+def _check_asked(name: str, own: Own) -> None:
+    """Raise BadRecipe where the owner says what a layout does not ask: it would be dropped without a word."""
+    asked = LAYOUTS[name].own
+    if own.camera_pattern is not None and "cameras" not in asked:
+        raise BadRecipe(f"The layout `{name}` says itself which cameras there are: leave --camera-pattern out.")
+    if own.columns != Columns() and "columns" not in asked:
+        raise BadRecipe(f"The layout `{name}` is no CSV list, so it has no columns: leave the names of columns out.")
 
 
 def _explain(path: Path, own: Own) -> str:

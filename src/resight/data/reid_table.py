@@ -22,6 +22,9 @@ from resight.types import Split
 Overlap = Literal["none", "numbers", "pictures"]
 """What train and test share: nobody; only person numbers, which start again; or the very pictures, by design."""
 
+Asked = Literal["cameras", "columns"]
+"""What the owner of a set of own pictures may say: how paths tell cameras, which columns a list has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -45,6 +48,8 @@ class Layout:
     paper: str
     official: Mapping[Split, Counts] | None = None
     overlap: Overlap = "none"
+    own: tuple[Asked, ...] = ()
+    """What its owner may say of it; all else of that kind is refused."""
     notes: tuple[str, ...] = ()
     """What its owner should know before quoting a number, one sentence each."""
 
@@ -210,12 +215,14 @@ LAYOUTS: Final[dict[str, Layout]] = {
         fits=lambda root, own: root.suffix.lower() == ".csv" and has_splits(root, own),
         read=csv_list,
         paper="own data",
+        own=("cameras", "columns"),
     ),
     "csv-unsplit": Layout(
         expects=CSV_EXPECTS,
         fits=lambda root, own: root.suffix.lower() == ".csv",
         read=csv_list,
         paper="own data",
+        own=("cameras", "columns"),
         overlap="pictures",
         notes=(TRAIN_IS_ALL,),
     ),
@@ -224,6 +231,7 @@ LAYOUTS: Final[dict[str, Layout]] = {
         fits=signs.split_people,
         read=reid_layouts.identity_splits,
         paper="own data",
+        own=("cameras",),
         notes=("where there is no folder `query`, the first picture of each person in `test` asks",),
     ),
     "identity-folders": Layout(
@@ -231,6 +239,7 @@ LAYOUTS: Final[dict[str, Layout]] = {
         fits=signs.people,
         read=reid_layouts.identity_folders,
         paper="own data",
+        own=("cameras",),
         overlap="pictures",
         notes=(TRAIN_IS_ALL,),
     ),

@@ -134,6 +134,11 @@ def rules_of(name: str) -> Rules:
     raise UnknownName("protocol", name, PROTOCOLS)
 
 
+def needs_cameras(name: str) -> bool:
+    """Whether a protocol ignores pictures by their camera."""
+    return rules_of(name).ignored is same_camera
+
+
 def match(query: Labels, gallery: Labels, rules: Rules) -> Matching:
     """Give numbers to the persons of both sides.
 

@@ -25,6 +25,10 @@ from resight.search.points import as_points
 
 Told = Callable[[int, int], None]
 """Called with the number of tiles that are done and of all there are."""
+K1: Final = 20
+K2: Final = 6
+LAMBDA: Final = 0.3
+"""With `K1` and `K2`, what the paper takes for large sets."""
 ROWS_AT_ONCE: Final = 4096
 CELLS_AT_ONCE: Final = 1 << 18
 
