@@ -16,6 +16,7 @@ from resight.report.diagnosis_facts import (
     Advice,
     CameraLoss,
     CauseRow,
+    Change,
     DiagnosisInput,
     DifferenceInput,
     DoseCurve,
@@ -207,13 +208,18 @@ def test_body_parts_lie_over_pictures_on_demand(page):
     assert 'id="overlay"' not in render_diagnosis(page, some, {}).split("<script>")[0]
 
 
-def test_two_diagnoses_differ_by_cause(tmp_path):
+def test_two_diagnoses_differ_by_cause_with_what_is_mended_left_and_solid(tmp_path):
     out = tmp_path / "difference.html"
-    write_difference(out, DifferenceInput("<a>", "b", (("low_light", 0.3, 0.1), ("unexplained", 0.2, 0.25))))
+    rows = (Change("low_light", 0.3, 0.1, -0.25, -0.15), Change("unexplained", 0.2, 0.25, -0.01, 0.11))
+    write_difference(out, DifferenceInput("<a>", "b", rows, Change("all", 0.5, 0.35, -0.2, -0.1)))
     text = out.read_text(encoding="utf-8")
-    assert "mAP goes from 50.0 to 65.0 (+15.0)" in text
-    assert "−20.0" in text
+    assert "mAP goes from 50.0 to 65.0 (+15.0, +10.0 … +20.0)" in text
     assert "&lt;a&gt;" in text
+    mended, worse = re.findall(r'<tr>.*?<i class="(\w+)" style="width:([\d.]+)%".*?</tr>', text, flags=re.DOTALL)
+    assert mended == ("less", "40.00")  # half the width stands for the farthest end, 0.25
+    assert worse == ("more", "10.00")
+    assert "−25.0 … −15.0" in text
+    assert all(f'class="key {kind}"' in text for kind in ("less", "more"))
 
 
 def test_a_cause_of_somebody_elses_thresholds_keeps_its_name():

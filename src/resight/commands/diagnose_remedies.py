@@ -167,8 +167,8 @@ def _steps(remedy: Remedy, config: Diagnose, own: str, places: tuple[str, str]) 
     search, training = places
     options: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(SetOptions)}
     if remedy.name == "rerank":
-        features = features_file(config) or config.out / FEATURES
-        return (command_line("rerank", Rerank(features=features, out=config.out / "reranked.npy")),), []
+        features = features_file(config) or config.folder / FEATURES
+        return (command_line("rerank", Rerank(features=features, out=config.folder / "reranked.npy")),), []
     if remedy.name == "check":
         return (command_line("data check", Check(dataset=search, **options)),), _unknown(search)
     changes = remedy.changes
@@ -178,7 +178,7 @@ def _steps(remedy: Remedy, config: Diagnose, own: str, places: tuple[str, str]) 
     if recipe.covering.paste:
         changes = (*changes, "covering.paste=0")
         hints.append(say("remedy_paste"))
-    run, parts = config.out / "runs" / remedy.name, config.parts or config.out / "parts"
+    run, parts = config.folder / "runs" / remedy.name, config.parts or config.folder / "parts"
     taught, asked = (parts if wanted(recipe) else None for wanted in (learns_from_maps, needs_maps))
     lines = []
     if taught is not None and config.parts is None:

@@ -140,12 +140,12 @@ def _galleries(found: Findings, losses: dict[str, Float[np.ndarray, " Q"]]) -> t
     for verdict in found.verdicts:
         shown = exposure.get(verdict.cause, np.zeros(count))
         lost = losses.get(verdict.cause, np.zeros(count))
-        failed = np.flatnonzero((lost > 0) if verdict.loss > 0 else (shown >= 1) & (ap >= 0) & (ap < 1))
-        failed = failed[np.lexsort((ap[failed], -lost[failed]))][:BESIDE]
+        losing = np.flatnonzero((lost > 0) if verdict.loss > 0 else (shown >= 1) & (ap >= 0) & (ap < 1))
+        losing = losing[np.lexsort((ap[losing], -lost[losing]))][:BESIDE]
         fine = np.flatnonzero((shown > 0) & (ap >= FINE))
         fine = fine[np.lexsort((-ap[fine], -shown[fine]))][:BESIDE]
-        if len(failed):
-            galleries.append(Gallery(verdict.cause, _shown(found, failed, lost), _shown(found, fine, lost)))
+        if len(losing):
+            galleries.append(Gallery(verdict.cause, _shown(found, losing, lost), _shown(found, fine, lost)))
     return tuple(galleries)
 
 

@@ -13,7 +13,7 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from resight.diagnose.splits import Suspects
 from resight.diagnose.twins import Twins
 from resight.errors import BadRecipe, MissingExtra
 
+LOSS: Final = "loss_"
+"""Before a cause's name: the column of each query's part of its loss."""
 Table = Mapping[str, Sequence[Any] | np.ndarray]
 
 
@@ -61,8 +63,17 @@ def read_table(path: Path) -> list[dict[str, str]]:
         ) from error
 
 
-def ledger_tables(ledger: Ledger, ap: np.ndarray) -> dict[str, Table]:
-    """Loss by query, picture, match, triple, camera pair and person; each sums to 1 - mAP."""
+def read_losses(path: Path) -> tuple[list[dict[str, str]], dict[str, np.ndarray]]:
+    """Rows of a diagnosis's queries, and by cause each one's part of the loss, which sum to 1 - mAP."""
+    rows = read_table(path)
+    names = [name for name in (rows[0] if rows else {}) if name.startswith(LOSS)]
+    if not names:
+        raise BadRecipe(f"{path} does not say what each cause costs each query; diagnose again.")
+    return rows, {name.removeprefix(LOSS): np.array([float(row[name]) for row in rows]) for name in names}
+
+
+def ledger_tables(ledger: Ledger, ap: np.ndarray, by_cause: Mapping[str, np.ndarray]) -> dict[str, Table]:
+    """Loss by query (and cause), picture, match, triple, camera pair and person; each sums to 1 - mAP."""
     query, gallery = ledger.features.query, ledger.features.gallery
     per_match = np.bincount(ledger.match_query, minlength=len(query.persons))
     as_match = np.bincount(ledger.match_row, ledger.by_match, minlength=len(gallery.persons))
@@ -76,6 +87,7 @@ def ledger_tables(ledger: Ledger, ap: np.ndarray) -> dict[str, Table]:
             "ap": ap,
             "true_matches": per_match,
             "loss": ledger.by_query,
+            **{f"{LOSS}{cause}": losses for cause, losses in by_cause.items()},
         },
         "gallery": {
             "file": gallery.files,

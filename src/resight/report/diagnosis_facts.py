@@ -97,7 +97,7 @@ class Gallery:
     """Strips of one cause: those that lose most by it, and controls that show it as much and are fine."""
 
     cause: str
-    failed: tuple[Shown, ...]
+    losing: tuple[Shown, ...]
     fine: tuple[Shown, ...]
 
 
@@ -198,15 +198,34 @@ class DiagnosisInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Loss by one cause in two diagnoses."""
+
+    cause: str
+    first: float
+    second: float
+    low: float = NOTHING
+    high: float = NOTHING
+    """Ends of the 95 % interval of `more`."""
+
+    @property
+    def more(self) -> float:
+        """What the second loses beyond the first; below 0 it is better."""
+        return self.second - self.first
+
+
+@dataclass(frozen=True, slots=True)
 class DifferenceInput:
     """Loss of two diagnoses by cause."""
 
     first: str
     second: str
-    rows: tuple[tuple[str, float, float], ...]
-    """Cause, loss of A, loss of B; the last two columns sum to 1 - mAP each."""
+    rows: tuple[Change, ...]
+    whole: Change
+    """All that is lost, 1 - mAP, to which the rows sum."""
 
     @property
     def most(self) -> float:
-        """The largest change."""
-        return max((abs(b - a) for _, a, b in self.rows), default=0.0)
+        """The farthest that a row's change or interval reaches, above 0."""
+        ends = [abs(end) for one in self.rows for end in (one.more, one.low, one.high) if end == end]
+        return max(ends, default=0.0) or 1.0
