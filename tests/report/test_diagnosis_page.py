@@ -31,7 +31,7 @@ from resight.report.diagnosis_facts import (
 )
 from resight.report.diagnosis_page import render_diagnosis, write_difference
 from resight.report.facts import Strip, Tile
-from resight.report.words import cause_name, dictionary, say
+from resight.report.words import Both, cause_name, dictionary, say
 
 EVIL = "x\"><script>alert(1)</script>&'</style>{}.jpg"
 
@@ -70,7 +70,13 @@ def page():
         ),
         scatters=(
             Scatter(
-                "low_light", "L", "L*", 2.0, np.array([1.0, 3]), np.array([0.1, 1]), (False, True), ("query/0.jpg", "b")
+                "low_light",
+                Both("L (L*)", "L"),
+                2.0,
+                np.array([1.0, 3]),
+                np.array([0.1, 1]),
+                (False, True),
+                ("query/0.jpg", "b"),
             ),
         ),
         cameras=CameraLoss(("1", "2"), np.full((2, 2), 0.1275), ("low_light",), np.full((2, 1), 0.15)),
@@ -182,7 +188,7 @@ def test_names_cannot_become_html(page):
         title=evil,
         worst=(shown(0, names=EVIL),),
         suspects=(Suspected(evil, evil, (Tile(evil, evil, evil),), (), 0.1, 0.5),),
-        scatters=(replace(page.scatters[0], signal=evil, files=(evil, evil)),),
+        scatters=(replace(page.scatters[0], axis=Both(evil, evil), files=(evil, evil)),),
         segments=(Segment(evil, 0.31), Segment("unexplained", 0.2)),
         cameras=replace(page.cameras, cameras=(evil, evil)),
         curves=(replace(page.curves[0], name=evil, unit=evil),),

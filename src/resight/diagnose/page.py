@@ -17,7 +17,9 @@ from resight.diagnose.conditions import PRIOR, Conditions
 from resight.diagnose.findings import Findings
 from resight.diagnose.page_causes import cause_rows, presence
 from resight.diagnose.page_charts import camera_loss, scatters, trust
+from resight.diagnose.signal_words import part_of, signal_name, signal_value
 from resight.diagnose.slices import query_properties, unexplained_slices
+from resight.diagnose.thresholds import Ramp
 from resight.report.diagnosis_facts import (
     Advice,
     DiagnosisInput,
@@ -163,14 +165,15 @@ def _chips(conditions: Conditions | None, row: int) -> tuple[Both, ...]:
         return ()
     chips = []
     for name in conditions.thresholds.ramps:
-        ramps = conditions.thresholds.spoken(name, conditions.signals)
         if not conditions.scores[name][row] >= 0.5:
             continue
-        signal = ramps[0].signal
-        values, sign = conditions.signals[signal], np.sign(ramps[0].spread)
-        part = 100 * float(np.mean(sign * values[~np.isnan(values)] > sign * values[row]))
-        said = {"signal": signal, "value": f"{values[row]:.3g}", "part": f"{part:.0f}"}
-        chips.append(say("chip", cause=cause_name(name), **said))
+        ramp = conditions.thresholds.spoken(name, conditions.signals)[0]
+        values, more = conditions.signals[ramp.signal], ramp.spread > 0
+        known = values[~np.isnan(values)]
+        beyond = float(np.mean(known > values[row] if more else known < values[row]))
+        said = {"signal": signal_name(ramp.signal), "value": signal_value(ramp.signal, float(values[row]))}
+        kind = ("more" if more else "less") if beyond else ("most" if more else "least")
+        chips.append(say(f"chip_{kind}", cause=cause_name(name), part=part_of(beyond), **said))
     return tuple(chips)
 
 
@@ -191,7 +194,8 @@ def _of_person(found: Findings, person: object) -> tuple[Tile, ...]:
 
 
 def _slice(kind: str, name: str, queries: int, mean: float, rest: float) -> SliceRow:
-    return SliceRow(say(f"slice_{kind}", name=name), queries, mean, rest)
+    words = signal_name(name) if kind in ("low", "high") else name
+    return SliceRow(say(f"slice_{kind}", name=words), queries, mean, rest)
 
 
 def _method(found: Findings) -> tuple[Both, ...]:
@@ -205,12 +209,17 @@ def _method(found: Findings) -> tuple[Both, ...]:
     if conditions is None:
         return tuple(said)
     for name in conditions.thresholds.ramps:
-        ramps = conditions.thresholds.spoken(name, conditions.signals)
-        words = []
-        for one in ramps:
-            values = conditions.signals[one.signal]
-            known = values[~np.isnan(values)]
-            part = f" (q{np.mean(known <= one.present):.2f})" if len(known) else ""
-            words.append(f"{one.signal} {'≤' if one.spread < 0 else '≥'} {one.present:g}{part}")
-        said.append(say("method_threshold", cause=cause_name(name), signals=", ".join(words)))
+        ramps = [_threshold(one, conditions) for one in conditions.thresholds.spoken(name, conditions.signals)]
+        said.append(say("method_threshold", cause=cause_name(name), signals=joined(ramps)))
     return tuple(said)
+
+
+def _threshold(ramp: Ramp, conditions: Conditions) -> Both:
+    """From which value on a signal speaks for its condition, and how much of the set lies there."""
+    values, more = conditions.signals[ramp.signal], ramp.spread > 0
+    known = values[~np.isnan(values)]
+    said = {"signal": signal_name(ramp.signal), "value": signal_value(ramp.signal, ramp.present)}
+    if len(known) == 0:
+        return say(f"threshold_{'more' if more else 'less'}", part=say("not_measured"), **said)
+    part = float(np.mean(known >= ramp.present if more else known <= ramp.present))
+    return say(f"threshold_{'more' if more else 'less'}", part=say("of_set", part=part_of(part)), **said)

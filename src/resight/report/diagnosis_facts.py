@@ -126,8 +126,8 @@ class Scatter:
     """A signal of each query beside its AP."""
 
     cause: str
-    signal: str
-    unit: str
+    axis: Both
+    """The signal with its unit."""
     threshold: float
     values: Float[np.ndarray, " N"]
     ap: Float[np.ndarray, " N"]
