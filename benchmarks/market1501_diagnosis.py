@@ -55,12 +55,11 @@ def _number(text: str) -> Any:
 def by_cause(out: Path) -> dict[str, dict[str, Any]]:
     """Each cause's loss with its interval, every look at it, its grade, and what each remedy won of it."""
     found: dict[str, dict[str, Any]] = {}
-    for row in numbers(out / "shares.csv"):
-        mine = found.setdefault(row["cause"], {"loss": 0.0, "ci95": [0.0, 0.0]})
-        mine["loss"] += row["loss"]
-        mine["ci95"] = [mine["ci95"][0] + row["low"], mine["ci95"][1] + row["high"]]
+    rest = next(row for row in numbers(out / "shares.csv") if row["cause"] == "unexplained")
+    found["unexplained"] = {"loss": rest["loss"], "ci95": [rest["low"], rest["high"]]}
     for row in numbers(out / "causes.csv"):
-        mine = found.setdefault(row["cause"], {"loss": 0.0, "ci95": [0.0, 0.0]})
+        ends = [row["loss_low"] or 0.0, row["loss_high"] or 0.0]  # empty: it takes no share
+        mine = found.setdefault(row["cause"], {"loss": row["loss"], "ci95": ends})
         mine["grade"] = row["grade"] or "none"
         if row["in_queries"] or row["in_gallery"]:  # a cause of pairs is no single picture's
             mine["queries"] = row["in_queries"]

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from rich.console import Console
 from planted import planted
 from resight.cli import main
 from resight.commands.conditions import open_parser
+from resight.commands.diagnose import Diagnose, _named
+from resight.commands.diagnose_page import differences
 from resight.commands.diagnose_text import cause_table
 from resight.data.images import read_picture
 from resight.diagnose import stages
@@ -78,9 +81,6 @@ def test_every_table_sums_to_what_evaluate_calls_lost(toy, tmp_path, capsys):
     assert (
         main(["diagnose", str(toy / "features.npz"), "--parser", "none", "--out", str(out), "--resamples", "200"]) == 0
     )
-    page = (out / "report.html").read_text()
-    assert "--data DATASET" in page  # nothing is trained on a features file
-    assert "--data " + str(toy) not in page
     lost = 1 - score_features(load_features(toy / "features.npz")).mean_ap
     columns = {
         "queries": ("loss",),
@@ -96,6 +96,9 @@ def test_every_table_sums_to_what_evaluate_calls_lost(toy, tmp_path, capsys):
     run = json.loads((out / "run.json").read_text())
     assert run["mean_ap"] == pytest.approx(1 - lost)
     assert run["thresholds"]
+    assert run["model"] == "features.npz"
+    by_cause = {name: total(out / "queries.csv", name) for name in rows(out / "queries.csv")[0] if "loss_" in name}
+    assert sum(by_cause.values()) == pytest.approx(lost, abs=1e-9)
     assert rows(out / "images.csv")[0]["mask"] == "prior"
     assert rows(out / "images.csv")[0]["occlusion"] == ""
     said = capsys.readouterr().out
@@ -252,11 +255,39 @@ def test_two_diagnoses_are_compared_by_cause(toy, tmp_path, capsys):
     assert "A and B" in (both / "difference.html").read_text(encoding="utf-8")
     said = capsys.readouterr().out
     assert "all that is lost" in said
-    assert "+0.0%" in said
+    assert "In points of mAP lost" in said
+    assert "%" not in said.replace("95 %", "")
     run = json.loads((tmp_path / "b" / "run.json").read_text())
     (tmp_path / "b" / "run.json").write_text(json.dumps(run | {"thresholds": "other"}))
     assert main(["diagnose", "--compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 2
     assert "differ in thresholds" in capsys.readouterr().err
+
+
+def test_differences_by_cause_have_the_intervals_of_a_paired_bootstrap_and_sum_to_the_whole(tmp_path):
+    rng = np.random.default_rng(0)
+    persons = np.repeat(np.arange(20), 3)
+    lost = {"loss_low_light": rng.random((2, 60)) / 60, "loss_unexplained": rng.random((2, 60)) / 60}
+    for number, folder in enumerate(("a", "b")):
+        table = {"file": [f"{row}.jpg" for row in range(60)], "person": persons, "ap": [0.5] * 59 + [""]}
+        table |= {name: np.append(values[number, :59], 0.0) for name, values in lost.items()}
+        write_table(tmp_path / folder / "queries", table, parquet=False)
+    *rows, whole = differences((tmp_path / "a", tmp_path / "b"), seed=1, resamples=4000)
+    assert whole.more == pytest.approx(sum(one.more for one in rows))
+    draws = []
+    for _ in range(4000):
+        drawn = [np.flatnonzero(persons[:59] == one) for one in rng.integers(0, 20, 20)]
+        chosen = np.concatenate(drawn)
+        apart = lost["loss_low_light"][1] - lost["loss_low_light"][0]
+        draws.append(59 * apart[chosen].mean())
+    found = next(one for one in rows if one.cause == "low_light")
+    width = np.ptp(np.quantile(draws, (0.025, 0.975)))
+    np.testing.assert_allclose([found.low, found.high], np.quantile(draws, (0.025, 0.975)), atol=0.06 * width)
+
+
+def test_a_comparison_is_written_into_a_folder_of_its_own():
+    assert Diagnose(compare=(Path("diagnosis"), Path("other"))).folder == Path("difference")
+    assert Diagnose(x="sample").folder == Path("diagnosis")
+    assert Diagnose(x="sample", out=Path("here")).folder == Path("here")
 
 
 @pytest.mark.parametrize(
@@ -323,3 +354,9 @@ def test_the_table_of_causes_fits_into_80_signs():
     shown = io.StringIO()
     Console(file=shown, width=80, soft_wrap=True).print(table)
     assert all(cell in shown.getvalue() for cell in cells)
+
+
+def test_the_record_names_the_default_model():
+    assert _named(Diagnose(x="sample")) == "one-pass"
+    assert _named(Diagnose(x="sample", model="runs/mine")) == "runs/mine"
+    assert _named(Diagnose(x="sample", features=Path("theirs.npz"))) == "theirs.npz"

@@ -204,3 +204,22 @@ def test_a_dose_of_a_model_that_looks_at_maps_parses_the_spoilt_pictures_with_th
     assert "name the one that made them" in capsys.readouterr().err
     assert main([*dose, "--parts", str(maps), "--parser", parsers[0]]) == 0
     assert "low_light (stops)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--recipe", "visible-parts"], "`visible-parts` learns from part maps"),
+        (["--recipe", "maskreid"], "`maskreid` learns from part maps"),
+        (["--recipe", "baseline-pasted"], "pastes things before 50% of the pictures"),
+        (["--recipe", "visible-parts", "--parts", "nowhere"], "pastes things before 50% of the pictures"),
+    ],
+)
+def test_what_a_recipe_needs_is_missed_before_a_picture_is_decoded_or_a_folder_made(
+    people: Path, tmp_path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["train", "embedder", *words, "--data", str(people), "--out", str(run)]) == 2
+    assert said in capsys.readouterr().err
+    assert not run.exists()
+    assert not (tmp_path / "cache").exists()

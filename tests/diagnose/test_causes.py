@@ -93,3 +93,32 @@ def test_the_fit_does_not_depend_on_how_many_patterns_are_written_out_at_a_time(
     for a, b in zip(whole.effects, parts.effects, strict=True):
         np.testing.assert_allclose([b.log_ratio, b.error], [a.log_ratio, a.error], rtol=1e-9)
     assert parts.by_cause() == pytest.approx(whole.by_cause(), rel=1e-9)
+
+
+def test_a_causes_interval_is_that_of_the_sum_over_its_places():
+    """Beside the slow way: each draw's shares by hand, summed over places, then the quantiles of the sums."""
+    cells = cells_of(*(getattr(planted(1, harm=(0.9, 1.5, 0.6)), name) for name in ("features", "marks")))
+    split = split_loss(cells, rng=np.random.default_rng(3), draws=200)
+    blamed = np.array([one.blamed for one in split.effects])
+    _, covariance = causes._fit(cells, causes._usable(cells))
+    chosen = np.ix_(blamed[causes._usable(cells)], blamed[causes._usable(cells)])
+    ratios = np.array([one.log_ratio for one in split.effects if one.blamed])
+    drawn = np.random.default_rng(3).multivariate_normal(ratios, covariance[chosen], 200, method="eigh")
+    factors = [one.factor for one in split.effects if one.blamed]
+    loss = cells.loss.sum(0) / cells.answered
+    sums = {one.cause: [] for one in split.causes}
+    for values in np.maximum(drawn, 0):
+        taken = dict.fromkeys(sums, 0.0)
+        for pattern, lost in zip(cells.patterns[:, blamed], loss, strict=True):
+            raised = values[pattern].sum()
+            for factor, value, shown in zip(factors, values, pattern, strict=True):
+                taken[factor.cause] += lost * value / raised * (1 - np.exp(-raised)) if shown and raised else 0.0
+        for cause, one in taken.items():
+            sums[cause].append(one)
+    wider = 0
+    for one in split.causes:
+        np.testing.assert_allclose([one.low, one.high], np.quantile(sums[one.cause], (0.025, 0.975)), atol=1e-9)
+        mine = [share for share in split.shares if share.cause == one.cause]
+        assert one.loss == pytest.approx(sum(share.loss for share in mine))
+        wider += len(mine) > 1 and sum(share.high - share.low for share in mine) > 1.1 * (one.high - one.low)
+    assert wider  # ends of intervals do not add

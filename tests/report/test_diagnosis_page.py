@@ -13,8 +13,10 @@ import pytest
 from resight.report.diagnosis_charts import fills, loss_bar
 from resight.report.diagnosis_facts import (
     NOTHING,
+    Advice,
     CameraLoss,
     CauseRow,
+    Change,
     DiagnosisInput,
     DifferenceInput,
     DoseCurve,
@@ -29,7 +31,7 @@ from resight.report.diagnosis_facts import (
 )
 from resight.report.diagnosis_page import render_diagnosis, write_difference
 from resight.report.facts import Strip, Tile
-from resight.report.words import cause_name, dictionary, say
+from resight.report.words import Both, cause_name, dictionary, say
 
 EVIL = "x\"><script>alert(1)</script>&'</style>{}.jpg"
 
@@ -48,9 +50,7 @@ def shown(number, **more):
 
 @pytest.fixture
 def page():
-    row = CauseRow(
-        "low_light", 0.3, Look(0.2), Look(-0.2, -0.3, -0.1), 0.1, Look(), Look(), "B", True, say("remedy_none"), "x"
-    )
+    row = CauseRow("low_light", 0.3, Look(0.2), Look(-0.2, -0.3, -0.1), 0.1, Look(), Look(), "B", True)
     return DiagnosisInput(
         title="toy",
         mean_ap=0.49,
@@ -58,6 +58,9 @@ def page():
         facts=((say("queries"), "40"),),
         notes=(say("no_parser"),),
         causes=(row, replace(row, cause="low_res", twins=Look(note=say("not_estimable")), detectable=NOTHING)),
+        advice=(
+            Advice(say("remedy_augment"), ("low_light", "color_cast"), (("low_light", Look(0.1)),), ("resight x",)),
+        ),
         presence=(Presence("low_light", 10, 5, 30, 3),),
         top_cause="low_light",
         worst=tuple(shown(number) for number in range(3)),
@@ -67,7 +70,13 @@ def page():
         ),
         scatters=(
             Scatter(
-                "low_light", "L", "L*", 2.0, np.array([1.0, 3]), np.array([0.1, 1]), (False, True), ("query/0.jpg", "b")
+                "low_light",
+                Both("L (L*)", "L"),
+                2.0,
+                np.array([1.0, 3]),
+                np.array([0.1, 1]),
+                (False, True),
+                ("query/0.jpg", "b"),
             ),
         ),
         cameras=CameraLoss(("1", "2"), np.full((2, 2), 0.1275), ("low_light",), np.full((2, 1), 0.15)),
@@ -179,7 +188,7 @@ def test_names_cannot_become_html(page):
         title=evil,
         worst=(shown(0, names=EVIL),),
         suspects=(Suspected(evil, evil, (Tile(evil, evil, evil),), (), 0.1, 0.5),),
-        scatters=(replace(page.scatters[0], signal=evil, files=(evil, evil)),),
+        scatters=(replace(page.scatters[0], axis=Both(evil, evil), files=(evil, evil)),),
         segments=(Segment(evil, 0.31), Segment("unexplained", 0.2)),
         cameras=replace(page.cameras, cameras=(evil, evil)),
         curves=(replace(page.curves[0], name=evil, unit=evil),),
@@ -205,13 +214,18 @@ def test_body_parts_lie_over_pictures_on_demand(page):
     assert 'id="overlay"' not in render_diagnosis(page, some, {}).split("<script>")[0]
 
 
-def test_two_diagnoses_differ_by_cause(tmp_path):
+def test_two_diagnoses_differ_by_cause_with_what_is_mended_left_and_solid(tmp_path):
     out = tmp_path / "difference.html"
-    write_difference(out, DifferenceInput("<a>", "b", (("low_light", 0.3, 0.1), ("unexplained", 0.2, 0.25))))
+    rows = (Change("low_light", 0.3, 0.1, -0.25, -0.15), Change("unexplained", 0.2, 0.25, -0.01, 0.11))
+    write_difference(out, DifferenceInput("<a>", "b", rows, Change("all", 0.5, 0.35, -0.2, -0.1)))
     text = out.read_text(encoding="utf-8")
-    assert "mAP goes from 50.0 to 65.0 (+15.0)" in text
-    assert "−20.0" in text
+    assert "mAP goes from 50.0 to 65.0 (+15.0, +10.0 … +20.0)" in text
     assert "&lt;a&gt;" in text
+    mended, worse = re.findall(r'<tr>.*?<i class="(\w+)" style="width:([\d.]+)%".*?</tr>', text, flags=re.DOTALL)
+    assert mended == ("less", "40.00")  # half the width stands for the farthest end, 0.25
+    assert worse == ("more", "10.00")
+    assert "−25.0 … −15.0" in text
+    assert all(f'class="key {kind}"' in text for kind in ("less", "more"))
 
 
 def test_a_cause_of_somebody_elses_thresholds_keeps_its_name():

@@ -21,6 +21,7 @@ from resight.data.cache import fingerprint
 from resight.data.files import sha256, write_json
 from resight.data.part_maps import read_stamp
 from resight.diagnose import tables
+from resight.diagnose.causes import loss_by_query
 from resight.diagnose.conditions import Conditions
 from resight.diagnose.findings import attribute
 from resight.diagnose.ledger import Ledger, ledger_of
@@ -46,8 +47,9 @@ class Diagnose(SetOptions):
 
     x: str | None = None
     """A data set's folder, the word `sample`, or a features file (.npz)."""
-    out: Path = Path("diagnosis")
-    """A folder for the tables; features and measurements are kept, so that a second run goes on."""
+    out: Path | None = None
+    """A folder for page and tables; left out, `diagnosis`, or with --compare `difference`. Features and measurements
+    are kept, so that a second run goes on."""
     model: str | None = None
     """For a data set: a shipped name, a run folder or a weights file; left out, the default model."""
     parts: Path | None = None
@@ -78,6 +80,11 @@ class Diagnose(SetOptions):
     blur_heads: bool = False
     """Make the top sixth of every picture on the page unrecognisable, for publication."""
 
+    @property
+    def folder(self) -> Path:
+        """Where everything is written."""
+        return self.out or Path("difference" if self.compare else "diagnosis")
+
 
 def diagnose(config: Diagnose) -> int:
     """Write the tables and print what they say."""
@@ -86,11 +93,14 @@ def diagnose(config: Diagnose) -> int:
     check_chance(seed=config.seed, resamples=config.resamples)
     console = Console(highlight=False, soft_wrap=True)
     if config.compare:
-        return compare(config.compare, config.out / "difference.html", console, language=config.language)
+        how = {"seed": config.seed, "resamples": config.resamples}
+        return compare(config.compare, config.folder / "difference.html", console, language=config.language, **how)
     if config.x is None:
         raise BadRecipe("`resight diagnose` needs a data set, the word `sample` or a features file; or --compare A B.")
     thresholds = read_thresholds(config.thresholds)
-    others = {path.stem: load_features(path) for path in config.against}  # before minutes of embedding
+    from resight.commands.diagnose_remedies import advice, other_models  # torch is not needed for --help
+
+    others = {name: load_features(path) for name, path in other_models(config.against).items()}  # before the long work
     features, folders = _features(config)
     ledger = ledger_of(features, protocol=config.protocol)
     conditions = None
@@ -98,13 +108,13 @@ def diagnose(config: Diagnose) -> int:
     if folders:
         files = [*features.query.files.tolist(), *features.gallery.files.tolist()]
         conditions = conditions_of([folders[0] / file for file in files], files, parser, thresholds)
-    decided = read_decisions(config.out / FIXES)
+    decided = read_decisions(config.folder / FIXES)
     fixed = fixed_mean_ap(features, decided, protocol=config.protocol)
-    every = dose_curves(config.out / DOSE, conditions)
+    every = dose_curves(config.folder / DOSE, conditions)
     curves = tuple(one for one in every if one.model in ("", _named(config)))
     if len(curves) < len(every):
         others_of = ", ".join(sorted({one.model for one in every} - {"", _named(config)}))
-        print(f"resight: {config.out / DOSE} holds curves of {others_of}, which are left out.", file=sys.stderr)
+        print(f"resight: {config.folder / DOSE} holds curves of {others_of}, which are left out.", file=sys.stderr)
     found = attribute(
         features,
         ledger,
@@ -116,16 +126,16 @@ def diagnose(config: Diagnose) -> int:
         doses=dose_signs([one for one in curves if one.model]),
         others=others,
     )
-    written = tables.ledger_tables(ledger, found.scores.ap)
+    written = tables.ledger_tables(ledger, found.scores.ap, loss_by_query(found.cells, found.split))
     written |= tables.cause_tables(found.split, found.verdicts, found.steps, found.regression)
     written["remedies"] = tables.gains_table(found.gains)
     written["label_fixes"] = with_decisions(found.suspects, decided)
     if conditions is not None:
         written["images"] = tables.condition_table(conditions)
     for name, table in written.items():
-        tables.write_table(config.out / name, table, parquet=config.parquet)
+        tables.write_table(config.folder / name, table, parquet=config.parquet)
     _write_run(config, ledger, thresholds.version, conditions, fixed)
-    page = config.out / "report.html"
+    page = config.folder / "report.html"
     facts = {"model": _named(config), "protocol": config.protocol, "thresholds": f"{thresholds.version}, {RULES}"}
     if fixed is not None:
         facts["fixes_decided"] = f"{fixed[0]}: {100 - ledger.loss * 100:.2f} → {fixed[1] * 100:.2f}"
@@ -135,13 +145,14 @@ def diagnose(config: Diagnose) -> int:
         folders,
         dataset=str(config.x),
         curves=curves,
+        advice=advice(config, found, folders),
         facts=facts,
         parse=parser[0],
         labels=parser[1],
         language=config.language,
         blur_heads=config.blur_heads,
     )
-    print_findings(console, found, config.out, parsed=parser[0] is not None)
+    print_findings(console, found, config.folder, parsed=parser[0] is not None)
     if fixed is not None:
         before, after = 100 - ledger.loss * 100, fixed[1] * 100
         told = f"{fixed[0]} pairs are one person by {FIXES}: mAP {before:.2f} before, {after:.2f} with them as one"
@@ -178,7 +189,7 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
 
         reid_set = config.reid_set(str(config.x))
         folders = [reid_set.root]
-        kept = config.out / "features.npz"
+        kept = config.folder / "features.npz"
         weights = sha256(find_weights(config.model or DEFAULT_MODEL))[:12]
         crops = [*reid_set.crops("query"), *reid_set.crops("gallery")]
         names = tuple((str(crop.path), str(crop.person), str(crop.camera)) for crop in crops)
@@ -186,12 +197,12 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         made["pictures"] = fingerprint([crop.path for crop in crops if crop.path.is_file()], names)
         if config.parts is not None:
             made["parts"] = str(asdict(read_stamp(config.parts)))
-        if kept.is_file() and read_run(config.out).get("made") == made:
+        if kept.is_file() and read_run(config.folder).get("made") == made:
             features = load_features(kept)
         else:
             features = embed_set(reid_set, open_model(config.model), parts=config.parts)
             save_features(kept, features, root=reid_set.root)
-            write_json(config.out / "run.json", {"made": made})
+            write_json(config.folder / "run.json", {"made": made})
     files = [str(file) for file in features.query.files]
     there = [folder for folder in folders if folder is not None and any((folder / file).is_file() for file in files)]
     if config.images is not None and not there:
@@ -211,9 +222,9 @@ def _write_run(
     from resight.train.resources import surroundings
 
     facts = {
-        "made": read_run(config.out).get("made"),
+        "made": read_run(config.folder).get("made"),
         "x": config.x,
-        "model": config.model,
+        "model": _named(config),
         "protocol": config.protocol,
         "rules": RULES,
         "thresholds": thresholds,
@@ -226,7 +237,7 @@ def _write_run(
         "answered": ledger.answered,
         **surroundings(),
     }
-    write_json(config.out / "run.json", facts)
+    write_json(config.folder / "run.json", facts)
 
 
 def _search_print(features: Features) -> str:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from resight.data.files import check_place
 from resight.data.images import read_picture
 from resight.data.labels import LabelSet
 from resight.diagnose import tables
 from resight.diagnose.conditions import Parse
+from resight.diagnose.remedies import ALL
 from resight.errors import BadPicture, BadRecipe
+from resight.evaluate.statistics import bootstrap_over_persons
 from resight.report.words import Language
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from resight.diagnose.findings import Findings
-    from resight.report.diagnosis_facts import DiagnosisInput, DoseCurve
+    from resight.report.diagnosis_facts import Advice, Change, DiagnosisInput, DoseCurve
 
 
 DOSE: Final = "dose.csv"
 """Where a diagnosis looks for dose curves in its folder."""
+OTHER_SEARCH: Final = "The two are of other pictures, persons or cameras, so their losses are not comparable."
 
 
 def write_report(
@@ -35,6 +40,7 @@ def write_report(
     *,
     dataset: str,
     curves: Sequence[DoseCurve],
+    advice: Sequence[Advice],
     facts: dict[str, str],
     parse: Parse | None,
     labels: LabelSet,
@@ -54,8 +60,8 @@ def write_report(
         notes=[say("heads")] if blur_heads else [],
         dose=path.parent / DOSE,
         curves=curves,
+        advice=advice,
         has_pictures=bool(folders),
-        dataset=dataset,
     )
     files = dict.fromkeys(shown_files(page))
     pictures = read_shrunk(files, folders, blur_heads=blur_heads)
@@ -65,7 +71,7 @@ def write_report(
 
 def shown_files(page: DiagnosisInput) -> Iterable[str]:
     """Files of all pictures on the page."""
-    for one in (*page.worst, *(one for some in page.galleries for one in (*some.failed, *some.fine))):
+    for one in (*page.worst, *(one for some in page.galleries for one in (*some.losing, *some.fine))):
         yield from (tile.file for tile in (one.strip.query, *one.strip.top, *one.strip.matches))
     for pair in page.suspects:
         yield from (tile.file for tile in (*pair.first_tiles, *pair.second_tiles))
@@ -97,7 +103,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def compare(folders: tuple[Path, ...], out: Path, console: Console, *, language: Language) -> int:
+def compare(
+    folders: tuple[Path, ...], out: Path, console: Console, *, language: Language, seed: int, resamples: int
+) -> int:
     """Print the loss of two diagnoses by cause, side by side, and write it as a page."""
     from resight.commands.tables import plain_table
     from resight.report.diagnosis_facts import DifferenceInput
@@ -105,6 +113,7 @@ def compare(folders: tuple[Path, ...], out: Path, console: Console, *, language:
 
     if len(folders) != 2:
         raise BadRecipe(f"--compare takes two folders, {len(folders)} given; pass those of two earlier diagnoses.")
+    check_place(out)
     runs = [read_run(folder) for folder in folders]
     for key in ("rules", "thresholds", "protocol", "mask"):
         seen = [run.get(key) for run in runs]
@@ -112,21 +121,38 @@ def compare(folders: tuple[Path, ...], out: Path, console: Console, *, language:
             raise BadRecipe(f"The two differ in {key} ({seen[0]} and {seen[1]}), so their causes are not comparable.")
     searches = [run.get("search") for run in runs]
     if None not in searches and searches[0] != searches[1]:
-        raise BadRecipe("The two are of other pictures, persons or cameras, so their losses are not comparable.")
-    losses: list[dict[str, float]] = []
-    for folder in folders:
-        losses.append({})
-        for row in tables.read_table(folder / "shares.csv"):
-            losses[-1][row["cause"]] = losses[-1].get(row["cause"], 0.0) + float(row["loss"])
-    table = plain_table("cause", "A", "B", "B - A", tight=True)
-    first, second = losses
-    names = sorted({*first, *second}, key=lambda one: second.get(one, 0.0) - first.get(one, 0.0))
-    rows = tuple((name, first.get(name, 0.0), second.get(name, 0.0)) for name in names)
-    total = ("all that is lost", sum(first.values()), sum(second.values()))
-    for name, a, b in (*rows, total):
-        table.add_row(name, f"{a:.1%}", f"{b:.1%}", f"{b - a:+.1%}")
+        raise BadRecipe(OTHER_SEARCH)
+    *rows, total = differences(folders, seed=seed, resamples=resamples)
+    table = plain_table("cause", "A", "B", "B - A", "95 %", tight=True)
+    for one in (*rows, replace(total, cause="all that is lost")):
+        ends = f"{one.low * 100:+.1f} … {one.high * 100:+.1f}"
+        table.add_row(one.cause, f"{one.first * 100:.1f}", f"{one.second * 100:.1f}", f"{one.more * 100:+.1f}", ends)
     console.print(f"A {folders[0]}\nB {folders[1]}", markup=False)
     console.print(table)
-    write_difference(out, DifferenceInput(str(folders[0]), str(folders[1]), rows), language=language)
+    console.print(
+        "In points of mAP lost: below 0, B loses less. Intervals: paired bootstrap over persons, effects held."
+    )
+    write_difference(out, DifferenceInput(str(folders[0]), str(folders[1]), tuple(rows), total), language=language)
     console.print(f"Page: {out}", markup=False)
     return 0
+
+
+def differences(folders: Sequence[Path], *, seed: int, resamples: int) -> tuple[Change, ...]:
+    """Loss by cause in both diagnoses and how much more B loses, what it mended most first; the last is the whole."""
+    from resight.report.diagnosis_facts import Change
+
+    (first, a), (second, b) = (tables.read_losses(folder / "queries.csv") for folder in folders)
+    if [row["file"] for row in first] != [row["file"] for row in second]:
+        raise BadRecipe(OTHER_SEARCH)
+    names = [*dict.fromkeys((*a, *b))]
+    none = np.zeros(len(first))
+    sides = [np.column_stack([one.get(name, none) for name in names]) for one in (a, b)]
+    answered = np.array([row["ap"] != "" for row in first])
+    more = np.where(answered[:, None], sides[1] - sides[0], np.nan) * answered.sum()
+    more = np.column_stack([more, more.sum(1)])
+    persons = np.array([row["person"] for row in first])
+    ends = bootstrap_over_persons(more, persons, rng=np.random.default_rng(seed), resamples=resamples)
+    totals = [[*one.sum(0), one.sum()] for one in sides]
+    rows = zip([*names, ALL], *totals, ends.tolist(), strict=True)
+    *found, whole = (Change(name, float(x), float(y), *pair) for name, x, y, pair in rows)
+    return (*sorted(found, key=lambda one: one.more), whole)

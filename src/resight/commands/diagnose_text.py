@@ -36,9 +36,9 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
     loss, rest = found.ledger.loss, found.split.unexplained
     console.print(sentence(found.ledger, found.split), markup=False)
     table = cause_table()
+    ends_of = {one.cause: _ends(one.low, one.high) for one in found.split.causes}
     for one in found.verdicts:
-        mine = [share for share in found.split.shares if share.cause == one.cause]
-        ends = _ends(sum(share.low for share in mine), sum(share.high for share in mine)) if mine else ""
+        ends = ends_of.get(one.cause, "")
         oracle = "" if one.oracle is None or not one.oracle.swapped else f"{one.oracle.over_sham * 100:+.1f}"
         twins = *_twin(one.on_queries), _short(one.on_matches)
         table.add_row(one.cause, f"{one.loss * 100:.1f}", ends, *twins, oracle, one.grade)

@@ -70,10 +70,10 @@ def train_embedder(config: TrainEmbedder) -> int:
     from resight.train.embedder import Run
     from resight.train.pictures import load_training_set, split_persons
     from resight.train.resources import torch_threads
-    from resight.train.starting import check_given, new_network
+    from resight.train.starting import check_start, new_network
 
-    pasted = bool(config.occluders or config.people)
-    check_given(recipe, new_network(recipe, 2), maps=config.parts is not None, cutouts=pasted)  # before minutes
+    check_start(recipe, maps=config.parts is not None, cutouts=bool(config.occluders or config.people))
+    new_network(recipe, 2)  # tells what is wrong with its start before minutes of decoding
     reid_set = config.reid_set(config.data)
     crops = list(reid_set.crops("train"))
     cutouts = _cut_outs(config)

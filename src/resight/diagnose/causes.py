@@ -60,19 +60,18 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The loss by cause; `shares` (one a cause and place) and `unexplained` sum to `loss`."""
+    """The loss by cause: `shares` (one a cause and place) and `unexplained` sum to `loss`; `causes` and it do, too."""
 
     loss: float
     shares: tuple[Share, ...]
+    causes: tuple[Share, ...]
+    """One a cause, all its places together, largest first; ends do not add, so its interval is one of its own."""
     unexplained: Share
     effects: tuple[Effect, ...]
 
     def by_cause(self) -> dict[str, float]:
         """Loss of each cause over all places, largest first."""
-        found: dict[str, float] = {}
-        for one in self.shares:
-            found[one.cause] = found.get(one.cause, 0.0) + one.loss
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+        return {one.cause: one.loss for one in self.causes}
 
     def by_place(self) -> dict[Where, float]:
         """Loss of all causes at each place."""
@@ -107,14 +106,16 @@ def split_loss(
         drawn = rng.multivariate_normal(ratios, covariance[np.ix_(chosen, chosen)], draws, method="eigh")
         spread = np.array([_shares(patterns, loss, np.maximum(one, 0)) for one in drawn])
     factors = [factor for factor, one in zip(cells.factors, blamed, strict=True) if one]
+
+    def share(cause: str, where: Where | None) -> Share:
+        mine = [one.cause == cause and where in (None, one.where) for one in factors]
+        return Share(cause, where, float(best[mine].sum()), *_ends(spread[:, mine].sum(1)))
+
     places = sorted({(factor.cause, factor.where) for factor in factors}, key=lambda one: WHERE.index(one[1]))
-    shares = []
-    for cause, where in places:
-        mine = [place for place, factor in enumerate(factors) if (factor.cause, factor.where) == (cause, where)]
-        shares.append(Share(cause, where, float(best[mine].sum()), *_ends(spread[:, mine].sum(1))))
+    shares, whole = [share(*one) for one in places], [share(cause, None) for cause in dict(places)]
     total = cells.total
     rest = Share("unexplained", None, total - float(best.sum()), *_ends(total - spread.sum(1)))
-    return Split(total, tuple(sorted(shares, key=lambda one: -one.loss)), rest, effects)
+    return Split(total, _largest_first(shares), _largest_first(whole), rest, effects)
 
 
 def loss_by_query(cells: Cells, split: Split) -> dict[str, Float[np.ndarray, " Q"]]:
@@ -249,6 +250,10 @@ def _shares(
     raised = patterns @ ratios
     per_ratio = np.where(raised > 1e-12, -np.expm1(-raised) / np.maximum(raised, 1e-12), 1.0)
     return np.asarray((loss * per_ratio) @ patterns * ratios)
+
+
+def _largest_first(shares: list[Share]) -> tuple[Share, ...]:
+    return tuple(sorted(shares, key=lambda one: -one.loss))
 
 
 def _ends(values: Float[np.ndarray, " N"]) -> tuple[float, float]:

@@ -119,5 +119,6 @@ def _shams(
     split = split_loss(cells_of(features, more, protocol=protocol), rng=rng)
     count = len(marks.causes)
     alone = Marks(more.causes[count:], more.query[:, count:], more.gallery[:, count:], unread=more.unread)
-    mine = replace(split, shares=tuple(one for one in split.shares if one.cause in alone.causes))
+    shares, causes = (tuple(one for one in some if one.cause in alone.causes) for some in (split.shares, split.causes))
+    mine = replace(split, shares=shares, causes=causes)
     return grade_causes(alone, mine, ledger, turns, {}, rng=rng, resamples=resamples)

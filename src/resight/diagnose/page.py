@@ -17,8 +17,19 @@ from resight.diagnose.conditions import PRIOR, Conditions
 from resight.diagnose.findings import Findings
 from resight.diagnose.page_causes import cause_rows, presence
 from resight.diagnose.page_charts import camera_loss, scatters, trust
+from resight.diagnose.signal_words import part_of, signal_name, signal_value
 from resight.diagnose.slices import query_properties, unexplained_slices
-from resight.report.diagnosis_facts import DiagnosisInput, DoseCurve, Gallery, Segment, Shown, SliceRow, Suspected
+from resight.diagnose.thresholds import Ramp
+from resight.report.diagnosis_facts import (
+    Advice,
+    DiagnosisInput,
+    DoseCurve,
+    Gallery,
+    Segment,
+    Shown,
+    SliceRow,
+    Suspected,
+)
 from resight.report.facts import Strip, Tile
 from resight.report.strips import strips_of
 from resight.report.words import Both, cause_name, joined, say
@@ -40,18 +51,17 @@ def page_of(
     notes: Sequence[Both],
     dose: Path,
     curves: Sequence[DoseCurve],
+    advice: Sequence[Advice],
     has_pictures: bool,
-    dataset: str,
 ) -> DiagnosisInput:
     """Gather everything that the page says; strips only where there are pictures."""
     ledger, split = found.ledger, found.split
     features = ledger.features
     count = len(features.query.persons)
     losses = loss_by_query(found.cells, split)
-    named = [cause for cause, loss in split.by_cause().items() if loss > 0]
-    segments = [_segment(found, cause) for cause in named]
-    rest = split.unexplained
-    segments.append(Segment("unexplained", rest.loss, rest.low, rest.high))
+    shares = [one for one in split.causes if one.loss > 0]
+    named = [one.cause for one in shares]
+    segments = [Segment(one.cause, one.loss, one.low, one.high) for one in (*shares, split.unexplained)]
     top = named[0] if named else ""
     matches = np.bincount(ledger.match_query, minlength=count)
     signals = {} if found.conditions is None else {n: v[:count] for n, v in found.conditions.signals.items()}
@@ -70,7 +80,8 @@ def page_of(
         segments=tuple(segments),
         facts=(*trust(found), *facts),
         notes=(*_notes(found, has_pictures=has_pictures), *notes),
-        causes=cause_rows(found, curves, dataset=dataset),
+        causes=cause_rows(found, curves),
+        advice=tuple(advice),
         presence=presence(found),
         top_cause=top,
         worst=_worst(found, losses, top) if has_pictures else (),
@@ -84,12 +95,6 @@ def page_of(
         dose_path=str(dose),
         has_pictures=has_pictures,
     )
-
-
-def _segment(found: Findings, cause: str) -> Segment:
-    mine = [share for share in found.split.shares if share.cause == cause]
-    ends = (sum(share.low for share in mine), sum(share.high for share in mine))
-    return Segment(cause, sum(share.loss for share in mine), *ends)
 
 
 def _notes(found: Findings, *, has_pictures: bool) -> list[Both]:
@@ -137,12 +142,12 @@ def _galleries(found: Findings, losses: dict[str, Float[np.ndarray, " Q"]]) -> t
     for verdict in found.verdicts:
         shown = exposure.get(verdict.cause, np.zeros(count))
         lost = losses.get(verdict.cause, np.zeros(count))
-        failed = np.flatnonzero((lost > 0) if verdict.loss > 0 else (shown >= 1) & (ap >= 0) & (ap < 1))
-        failed = failed[np.lexsort((ap[failed], -lost[failed]))][:BESIDE]
+        losing = np.flatnonzero((lost > 0) if verdict.loss > 0 else (shown >= 1) & (ap >= 0) & (ap < 1))
+        losing = losing[np.lexsort((ap[losing], -lost[losing]))][:BESIDE]
         fine = np.flatnonzero((shown > 0) & (ap >= FINE))
         fine = fine[np.lexsort((-ap[fine], -shown[fine]))][:BESIDE]
-        if len(failed):
-            galleries.append(Gallery(verdict.cause, _shown(found, failed, lost), _shown(found, fine, lost)))
+        if len(losing):
+            galleries.append(Gallery(verdict.cause, _shown(found, losing, lost), _shown(found, fine, lost)))
     return tuple(galleries)
 
 
@@ -160,14 +165,15 @@ def _chips(conditions: Conditions | None, row: int) -> tuple[Both, ...]:
         return ()
     chips = []
     for name in conditions.thresholds.ramps:
-        ramps = conditions.thresholds.spoken(name, conditions.signals)
         if not conditions.scores[name][row] >= 0.5:
             continue
-        signal = ramps[0].signal
-        values, sign = conditions.signals[signal], np.sign(ramps[0].spread)
-        part = 100 * float(np.mean(sign * values[~np.isnan(values)] > sign * values[row]))
-        said = {"signal": signal, "value": f"{values[row]:.3g}", "part": f"{part:.0f}"}
-        chips.append(say("chip", cause=cause_name(name), **said))
+        ramp = conditions.thresholds.spoken(name, conditions.signals)[0]
+        values, more = conditions.signals[ramp.signal], ramp.spread > 0
+        known = values[~np.isnan(values)]
+        beyond = float(np.mean(known > values[row] if more else known < values[row]))
+        said = {"signal": signal_name(ramp.signal), "value": signal_value(ramp.signal, float(values[row]))}
+        kind = ("more" if more else "less") if beyond else ("most" if more else "least")
+        chips.append(say(f"chip_{kind}", cause=cause_name(name), part=part_of(beyond), **said))
     return tuple(chips)
 
 
@@ -188,7 +194,8 @@ def _of_person(found: Findings, person: object) -> tuple[Tile, ...]:
 
 
 def _slice(kind: str, name: str, queries: int, mean: float, rest: float) -> SliceRow:
-    return SliceRow(say(f"slice_{kind}", name=name), queries, mean, rest)
+    words = signal_name(name) if kind in ("low", "high") else name
+    return SliceRow(say(f"slice_{kind}", name=words), queries, mean, rest)
 
 
 def _method(found: Findings) -> tuple[Both, ...]:
@@ -202,12 +209,17 @@ def _method(found: Findings) -> tuple[Both, ...]:
     if conditions is None:
         return tuple(said)
     for name in conditions.thresholds.ramps:
-        ramps = conditions.thresholds.spoken(name, conditions.signals)
-        words = []
-        for one in ramps:
-            values = conditions.signals[one.signal]
-            known = values[~np.isnan(values)]
-            part = f" (q{np.mean(known <= one.present):.2f})" if len(known) else ""
-            words.append(f"{one.signal} {'≤' if one.spread < 0 else '≥'} {one.present:g}{part}")
-        said.append(say("method_threshold", cause=cause_name(name), signals=", ".join(words)))
+        ramps = [_threshold(one, conditions) for one in conditions.thresholds.spoken(name, conditions.signals)]
+        said.append(say("method_threshold", cause=cause_name(name), signals=joined(ramps)))
     return tuple(said)
+
+
+def _threshold(ramp: Ramp, conditions: Conditions) -> Both:
+    """From which value on a signal speaks for its condition, and how much of the set lies there."""
+    values, more = conditions.signals[ramp.signal], ramp.spread > 0
+    known = values[~np.isnan(values)]
+    said = {"signal": signal_name(ramp.signal), "value": signal_value(ramp.signal, ramp.present)}
+    if len(known) == 0:
+        return say(f"threshold_{'more' if more else 'less'}", part=say("not_measured"), **said)
+    part = float(np.mean(known >= ramp.present if more else known <= ramp.present))
+    return say(f"threshold_{'more' if more else 'less'}", part=say("of_set", part=part_of(part)), **said)

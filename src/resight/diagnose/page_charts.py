@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from resight.diagnose.conditions import Conditions
 from resight.diagnose.findings import Findings
-from resight.diagnose.signals import SIGNALS
+from resight.diagnose.signal_words import axis_of
 from resight.diagnose.tables import read_table
 from resight.errors import BadRecipe
 from resight.report.diagnosis_facts import CameraLoss, DoseCurve, Look, Scatter
@@ -56,7 +56,6 @@ def scatters(found: Findings) -> tuple[Scatter, ...]:
     if conditions is None:
         return ()
     ap, files = found.scores.ap, found.ledger.features.query.files
-    units = {one.name: one.unit for one in SIGNALS}
     drawn = []
     for name in conditions.thresholds.ramps:
         ramps = conditions.thresholds.spoken(name, conditions.signals)
@@ -66,9 +65,9 @@ def scatters(found: Findings) -> tuple[Scatter, ...]:
             continue
         rows = rows[np.unique(np.linspace(0, len(rows) - 1, MOST_DOTS).round().astype(np.int64))]
         right = tuple((found.scores.rank1[rows] >= 0.5).tolist())
-        unit = units.get(ramps[0].signal, "0..1")
+        axis, times = axis_of(ramps[0].signal)
         names = tuple(str(one) for one in files[rows])
-        drawn.append(Scatter(name, ramps[0].signal, unit, ramps[0].present, values[rows], ap[rows], right, names))
+        drawn.append(Scatter(name, axis, ramps[0].present * times, values[rows] * times, ap[rows], right, names))
     return tuple(drawn)
 
 

@@ -281,7 +281,7 @@ SIGNALS: Final = (
     Signal("clip_high", "0..1", functools.partial(clipped, low=False), "pixels", 1, ""),
     Signal("warmth", "a*b*", warmth, "pixels", 1, ""),
     Signal("light_index", "L*", light_index, "map", -1, "low_light"),
-    Signal("cloth_L", "L*", cloth_lightness, "map", -1, ""),
+    Signal("cloth_L", "L*, signed", cloth_lightness, "map", -1, ""),
     Signal("cut_top", "0..1", functools.partial(touches, side="top"), "map", 1, ""),
     Signal("cut_bottom", "0..1", functools.partial(touches, side="bottom"), "map", 1, ""),
     Signal("cut_left", "0..1", functools.partial(touches, side="left"), "map", 1, ""),

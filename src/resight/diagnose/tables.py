@@ -13,12 +13,12 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from resight.data.files import write_beside, write_text
-from resight.diagnose.causes import Split
+from resight.diagnose.causes import Share, Split
 from resight.diagnose.conditions import Conditions
 from resight.diagnose.grades import Verdict
 from resight.diagnose.ledger import Ledger
@@ -29,6 +29,8 @@ from resight.diagnose.splits import Suspects
 from resight.diagnose.twins import Twins
 from resight.errors import BadRecipe, MissingExtra
 
+LOSS: Final = "loss_"
+"""Before a cause's name: the column of each query's part of its loss."""
 Table = Mapping[str, Sequence[Any] | np.ndarray]
 
 
@@ -61,8 +63,17 @@ def read_table(path: Path) -> list[dict[str, str]]:
         ) from error
 
 
-def ledger_tables(ledger: Ledger, ap: np.ndarray) -> dict[str, Table]:
-    """Loss by query, picture, match, triple, camera pair and person; each sums to 1 - mAP."""
+def read_losses(path: Path) -> tuple[list[dict[str, str]], dict[str, np.ndarray]]:
+    """Rows of a diagnosis's queries, and by cause each one's part of the loss, which sum to 1 - mAP."""
+    rows = read_table(path)
+    names = [name for name in (rows[0] if rows else {}) if name.startswith(LOSS)]
+    if not names:
+        raise BadRecipe(f"{path} does not say what each cause costs each query; diagnose again.")
+    return rows, {name.removeprefix(LOSS): np.array([float(row[name]) for row in rows]) for name in names}
+
+
+def ledger_tables(ledger: Ledger, ap: np.ndarray, by_cause: Mapping[str, np.ndarray]) -> dict[str, Table]:
+    """Loss by query (and cause), picture, match, triple, camera pair and person; each sums to 1 - mAP."""
     query, gallery = ledger.features.query, ledger.features.gallery
     per_match = np.bincount(ledger.match_query, minlength=len(query.persons))
     as_match = np.bincount(ledger.match_row, ledger.by_match, minlength=len(gallery.persons))
@@ -76,6 +87,7 @@ def ledger_tables(ledger: Ledger, ap: np.ndarray) -> dict[str, Table]:
             "ap": ap,
             "true_matches": per_match,
             "loss": ledger.by_query,
+            **{f"{LOSS}{cause}": losses for cause, losses in by_cause.items()},
         },
         "gallery": {
             "file": gallery.files,
@@ -114,7 +126,8 @@ def cause_tables(
 ) -> dict[str, Table]:
     """Shares (which sum to 1 - mAP), effects of the model, verdicts, oracles in turn, and the second opinion."""
     shares = [*split.shares, split.unexplained]
-    shown = [_verdict(one) | _second_opinion(one.cause, regression) for one in verdicts]
+    whole = {one.cause: one for one in split.causes}
+    shown = [_verdict(one, whole.get(one.cause)) | _second_opinion(one.cause, regression) for one in verdicts]
     turns = list(steps)
     return {
         "shares": {
@@ -184,9 +197,10 @@ def _second_opinion(cause: str, regression: Regression | None) -> dict[str, obje
     }
 
 
-def _verdict(one: Verdict) -> dict[str, object]:
+def _verdict(one: Verdict, share: Share | None) -> dict[str, object]:
     row: dict[str, object] = {"cause": one.cause, "in_queries": one.in_queries, "in_gallery": one.in_gallery}
     row["loss"] = one.loss
+    row |= {f"loss_{end}": math.nan if share is None else getattr(share, end) for end in ("low", "high")}
     for name, twins in (("query", one.on_queries), ("match", one.on_matches)):
         row |= _twins(name, twins)
     oracle = one.oracle

@@ -97,8 +97,10 @@ def scatter_chart(one: Scatter, links: Mapping[str, str]) -> Markup:
         if file in links:
             shape = f'<a href="#{links[file]}" aria-label="{escape(file)}">{shape}</a>'
         parts.append(shape)
-    parts.append(text((WIDTH + 40) / 2, HEIGHT - 6, str(escape(f"{one.signal} ({one.unit})")), anchor="middle"))
-    return svg(say("scatter_said", signal=one.signal), parts)
+    for language, said in (("en", one.axis.en), ("zh", one.axis.zh)):
+        below = text((WIDTH + 40) / 2, HEIGHT - 6, str(escape(said)), anchor="middle")
+        parts.append(f'<g lang="{language}">{below}</g>')
+    return svg(say("scatter_said", signal=one.axis), parts)
 
 
 def dose_chart(one: DoseCurve) -> Markup:

@@ -52,13 +52,23 @@ class CauseRow:
     grade: str
     beyond_chance: bool | None
     """After the correction for many comparisons; None where there was nothing to test."""
-    remedy: Both
-    command: str
-    gain: Look = field(default_factory=Look)
     matches: Look = field(default_factory=Look)
     """Precision at true matches that show it, less at those of the same query and camera that do not."""
     regression: Look = field(default_factory=Look)
     """AP by one standard deviation more of it in the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One remedy, or another model: against which causes, what it won of them, and how to get it."""
+
+    words: Both
+    causes: tuple[str, ...]
+    gains: tuple[tuple[str, Look], ...]
+    """Measured gains by cause; `all` is the gain in mAP. A cause without one was not measured."""
+    commands: tuple[str, ...] = ()
+    """Lines for the shell, in the order in which they are run."""
+    hints: tuple[Both, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,7 @@ class Gallery:
     """Strips of one cause: those that lose most by it, and controls that show it as much and are fine."""
 
     cause: str
-    failed: tuple[Shown, ...]
+    losing: tuple[Shown, ...]
     fine: tuple[Shown, ...]
 
 
@@ -116,8 +126,8 @@ class Scatter:
     """A signal of each query beside its AP."""
 
     cause: str
-    signal: str
-    unit: str
+    axis: Both
+    """The signal with its unit."""
     threshold: float
     values: Float[np.ndarray, " N"]
     ap: Float[np.ndarray, " N"]
@@ -170,6 +180,8 @@ class DiagnosisInput:
     facts: tuple[tuple[Both, Both | str], ...]
     notes: tuple[Both, ...]
     causes: tuple[CauseRow, ...]
+    advice: tuple[Advice, ...]
+    """Remedies, dearest causes first, then other models."""
     presence: tuple[Presence, ...]
     top_cause: str
     """Whose strips are shown first; empty where nothing is to blame."""
@@ -186,15 +198,34 @@ class DiagnosisInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Loss by one cause in two diagnoses."""
+
+    cause: str
+    first: float
+    second: float
+    low: float = NOTHING
+    high: float = NOTHING
+    """Ends of the 95 % interval of `more`."""
+
+    @property
+    def more(self) -> float:
+        """What the second loses beyond the first; below 0 it is better."""
+        return self.second - self.first
+
+
+@dataclass(frozen=True, slots=True)
 class DifferenceInput:
     """Loss of two diagnoses by cause."""
 
     first: str
     second: str
-    rows: tuple[tuple[str, float, float], ...]
-    """Cause, loss of A, loss of B; the last two columns sum to 1 - mAP each."""
+    rows: tuple[Change, ...]
+    whole: Change
+    """All that is lost, 1 - mAP, to which the rows sum."""
 
     @property
     def most(self) -> float:
-        """The largest change."""
-        return max((abs(b - a) for _, a, b in self.rows), default=0.0)
+        """The farthest that a row's change or interval reaches, above 0."""
+        ends = [abs(end) for one in self.rows for end in (one.more, one.low, one.high) if end == end]
+        return max(ends, default=0.0) or 1.0

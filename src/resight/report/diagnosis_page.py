@@ -53,7 +53,7 @@ def render_diagnosis(
     """Return the page, below `most_bytes`: pictures of the last strips are left out first."""
     groups = [_files(one) for one in page.worst]
     groups += [[t.file for t in (*one.first_tiles, *one.second_tiles)] for one in page.suspects]
-    groups += [_files(one)[: BRIEF + 1] for gallery in page.galleries for one in (*gallery.failed, *gallery.fine)]
+    groups += [_files(one)[: BRIEF + 1] for gallery in page.galleries for one in (*gallery.losing, *gallery.fine)]
     budget = most_bytes
     while True:
         share = 0.5 if overlays else 1.0
@@ -65,7 +65,7 @@ def render_diagnosis(
             notes.append(say("fewer", kept=kept, all=len(groups)))
         links = {one.strip.query.file: f"q{place}" for place, one in enumerate(page.worst, start=1)}
         for row, gallery in enumerate(page.galleries):
-            for place, one in enumerate((*gallery.failed, *gallery.fine)):
+            for place, one in enumerate((*gallery.losing, *gallery.fine)):
                 links.setdefault(one.strip.query.file, f"g{row}-{place}")
         text = _render(
             language,
@@ -90,8 +90,9 @@ def render_diagnosis(
 
 def write_difference(path: Path, difference: DifferenceInput, *, language: Language = "en") -> None:
     """Write the page that compares two diagnoses."""
-    a, b = sum(row[1] for row in difference.rows), sum(row[2] for row in difference.rows)
-    sentence = say("compared", a=points(1 - a), b=points(1 - b), change=signed(a - b))
+    one = difference.whole
+    ends = "" if math.isnan(one.low) else f", {signed(-one.high)} … {signed(-one.low)}"
+    sentence = say("compared", a=points(1 - one.first), b=points(1 - one.second), change=signed(-one.more) + ends)
     text = _render(language, page=None, notes=[], places={}, sources=[], sentence=sentence, difference=difference)
     write_text(path, text)
 

@@ -21,7 +21,7 @@ from resight.train.objectives import losses_of
 from resight.train.pictures import TrainingSet, Truth, training_batches
 from resight.train.recipe import EmbedderRecipe, Stage, check_recipe, recipe_hash
 from resight.train.run import FolderRun, Watcher
-from resight.train.starting import backbones, check_given, new_network
+from resight.train.starting import backbones, check_start, new_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,10 @@ class Run(FolderRun):
         self.recipe, self.data = check_recipe(recipe), data
         classes = int(data.classes.max()) + 1
         self.plan = Plan(recipe, max(1, len(data.classes) // (recipe.persons * recipe.pictures)))
-        network = new_network(recipe, classes)
-        check_given(recipe, network, maps=data.maps is not None, cutouts=data.cutouts is not None)
+        check_start(recipe, maps=data.maps is not None, cutouts=data.cutouts is not None)
         super().__init__(
             folder,
-            network=network,
+            network=new_network(recipe, classes),
             optimizer=partial(_optimizer, recipe=recipe),
             precision=recipe.precision,
             average=recipe.average,

@@ -30,14 +30,7 @@ def new_network(recipe: EmbedderRecipe, classes: int) -> nn.Module:
     """An embedder of so many persons as a recipe starts it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = build_embedder(
-            recipe.embedder,
-            classes=classes,
-            backbone=recipe.backbone,
-            pooling=recipe.pooling,
-            last_stride=recipe.last_stride,
-            options=recipe.options,
-        )
+        network = _built(recipe, classes)
     for backbone in backbones(network):
         if recipe.backbone_weights == "imagenet":
             backbone.load_state_dict(imagenet_weights(recipe.backbone))
@@ -48,27 +41,56 @@ def new_network(recipe: EmbedderRecipe, classes: int) -> nn.Module:
     return network
 
 
-def check_given(recipe: EmbedderRecipe, network: nn.Module, *, maps: bool, cutouts: bool) -> None:
-    """Raise BadRecipe where the recipe or its network asks for part maps or things to paste and none are given.
+def check_start(recipe: EmbedderRecipe, *, maps: bool, cutouts: bool) -> None:
+    """Raise BadRecipe where a recipe asks for part maps or things to paste and there are none; needs no pictures.
 
     Also where held-out persons would be scored by weights that know them.
     """
-    name, covering = recipe.embedder, recipe.covering
+    covering = recipe.covering
     if recipe.validation_persons and ships(recipe.backbone_weights):
         raise BadRecipe(
             f"The shipped `{recipe.backbone_weights}` learned from all training persons, so the "
             f"{recipe.validation_persons} held-out ones would not be new to it. Start from `imagenet` or from "
             "a run with the same `validation-persons`, or hold none out."
         )
-    learns = bool(getattr(network, "needs_maps", False) or getattr(network, "learns_from_maps", False))
-    if not maps and (learns or covering.erase_part or covering.swap_background):
-        asks = f"`{name}` learns" if learns else "The recipe's covering learns"
-        raise BadRecipe(f"{asks} from part maps. Make them with `resight parts` and pass their folder: `--parts`.")
+    if not maps and learns_from_maps(recipe):
+        asks = "The recipe's covering" if covering.erase_part or covering.swap_background else f"`{recipe.embedder}`"
+        raise BadRecipe(
+            f"{asks} learns from part maps. Make them with `resight parts` and pass their folder: `--parts`."
+        )
     if not cutouts and covering.paste:
         raise BadRecipe(
             f"The recipe pastes things before {covering.paste:.0%} of the pictures. Pass a folder of cut-out "
             "objects, `--occluders`, or set `covering.paste = 0`."
         )
+
+
+def learns_from_maps(recipe: EmbedderRecipe) -> bool:
+    """Whether part maps must come with the training pictures."""
+    covered = recipe.covering.erase_part or recipe.covering.swap_background
+    return bool(covered) or needs_maps(recipe) or bool(getattr(_empty(recipe), "learns_from_maps", False))
+
+
+def needs_maps(recipe: EmbedderRecipe) -> bool:
+    """Whether part maps must come with every picture that the trained model embeds."""
+    return bool(getattr(_empty(recipe), "needs_maps", False))
+
+
+def _empty(recipe: EmbedderRecipe) -> nn.Module:
+    """The network as it is built, without a single weight."""
+    with torch.device("meta"):
+        return _built(recipe, classes=1)
+
+
+def _built(recipe: EmbedderRecipe, classes: int) -> nn.Module:
+    return build_embedder(
+        recipe.embedder,
+        classes=classes,
+        backbone=recipe.backbone,
+        pooling=recipe.pooling,
+        last_stride=recipe.last_stride,
+        options=recipe.options,
+    )
 
 
 def backbones(network: nn.Module) -> list[FreezableBackbone]:
