@@ -23,6 +23,7 @@ from resight.data.arrays import write_mapped
 from resight.data.cache import cache_folder, fingerprint
 from resight.data.label_union import SetTable
 from resight.data.parsing_batches import ROOM, Canvases, LabelRows, ParsingBatch, changed
+from resight.data.sampling import evenly
 from resight.errors import TrainingStopped
 from resight.train.loop import seed_of
 from resight.train.parser_recipe import ParserRecipe
@@ -97,7 +98,7 @@ class CanvasSet:
         count = len(self.table.sets)
         frequency, of_maps = np.zeros(count), np.zeros(count, bool)
         for source, share in zip(self.sources, self.shares, strict=True):
-            labels = np.asarray(source.labels[:: max(1, len(source.labels) // 400)])
+            labels = np.asarray(source.labels[evenly(len(source.labels), 400)])
             pixels = np.bincount(labels.ravel(), minlength=256)[:count]
             frequency += share * pixels / max(labels.size, 1)
             of_maps |= bool(source.whole.any()) & (pixels > 0)
