@@ -94,9 +94,10 @@ def people_scorer(people: Path, most: int) -> Scorer:
     from resight.data.labels import read_map
     from resight.data.parsing_sets import find_parsing_set
     from resight.data.regrouping import LIP20_PARTS7, find_regrouping, regroup_map
-    from resight.train.parser_validation import spread
+    from resight.data.sampling import evenly
 
-    records = spread(list(find_parsing_set(people).pictures("val")), most)
+    every = list(find_parsing_set(people).pictures("val"))
+    records = [every[place] for place in evenly(len(every), most)]
 
     def score(model: Any) -> np.ndarray:
         found = []

@@ -10,12 +10,14 @@ Penn-Fudan's training photos: at most 60 MiB. A step ends in time: exit code 0 w
 more to do, 1 when a row failed.
 What comes home of a row are weights in half precision and JSON, and of an unfinished one its exact state, so that a
 fresh machine goes on from `home` (copy it there first). No file is larger than 15 MiB: larger ones come in numbered
-pieces. `--dry-run` trains nothing and prints what would run. Proof: tests/test_gpu_rows.py.
+pieces, and each with its SHA-256: what is half copied counts as not there. `--dry-run` trains nothing and prints what
+would run. Proof: tests/test_gpu_rows.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import shutil
@@ -31,8 +33,10 @@ from typing import Any, Final
 import numpy as np
 
 from resight.config import load_toml, to_toml
+from resight.data.files import sha256
+from resight.data.occluders import objects_of
 from resight.data.parsing_layouts import is_test_photo
-from resight.data.reid_layouts import pictures_in
+from resight.data.reid_layouts import folders_in, pictures_in
 from resight.evaluate.leaderboard import LIGHT, SEEDS, SMALL
 from resight.model import load_model, save_model
 from resight.parsing import find_parser
@@ -131,12 +135,11 @@ def pack(data: Path, out: Path, *, parser: Path | None, objects: Path | None, pe
         if parser is not None:
             archive.add(parser / "model.safetensors" if parser.is_dir() else parser, f"rows/{PARSER}")
         if objects is not None:
-            for kind in sorted(path for path in objects.iterdir() if path.is_dir()):
-                files = sorted(kind.glob("*.png"))
-                for number, file in enumerate(files):  # the last third is for tests: its names stay, empty of pixels
-                    known = number < len(files) - len(files) // 3
-                    name = f"rows/{OBJECTS}/{kind.name}/{file.name}"
-                    archive.add(file.resolve(), name) if known else _add_bytes(archive, name, b"")
+            for kind in folders_in(objects):
+                for file in objects_of(kind, "train"):
+                    archive.add(file.resolve(), f"rows/{OBJECTS}/{kind.name}/{file.name}")
+                for file in objects_of(kind, "test"):  # names stay, empty of pixels: how many there are decides
+                    _add_bytes(archive, f"rows/{OBJECTS}/{kind.name}/{file.name}", b"")
         if people is not None:  # the last 50 photos are for tests
             for photo in (one for one in pictures_in(people / "images") if not is_test_photo(one)):
                 archive.add(photo.resolve(), f"rows/{PEOPLE}/images/{photo.name}")
@@ -164,28 +167,52 @@ def _training_keypoints(path: Path) -> bytes:
 
 
 def split(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> list[Path]:
-    """Copy a file, in pieces NAME.00, NAME.01, … where it is larger than `largest` bytes; older pieces go."""
+    """Copy a file, in pieces NAME.00, NAME.01, … where it is larger than `largest` bytes; older pieces go.
+
+    Last comes NAME.sha256: without it, or with another sum, what is there is not whole.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for old in [*target.parent.glob(f"{target.name}.[0-9][0-9]"), target]:
+    for old in [_sum_of(target), target, *_pieces(target)]:
         old.unlink(missing_ok=True)
     if source.stat().st_size <= largest:
-        return [Path(shutil.copyfile(source, target))]
-    pieces = []
-    with source.open("rb") as file:
-        while content := file.read(largest):
-            pieces.append(target.with_name(f"{target.name}.{len(pieces):02d}"))
-            pieces[-1].write_bytes(content)
-    return pieces
+        shutil.copyfile(source, target)
+    else:
+        with source.open("rb") as file:
+            for number, content in enumerate(iter(lambda: file.read(largest), b"")):
+                target.with_name(f"{target.name}.{number:02d}").write_bytes(content)
+    _sum_of(target).write_text(f"{sha256(source)}  {target.name}\n", encoding="utf-8")
+    return _pieces(target)
 
 
-def join(folder: Path, target: Path) -> None:
-    """Undo `split` for every file of a folder."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        whole = path.with_suffix("") if path.suffix[1:].isdigit() else path
-        to = target / whole.relative_to(folder)
+def _sum_of(target: Path) -> Path:
+    return target.with_name(f"{target.name}.sha256")
+
+
+def _pieces(target: Path) -> list[Path]:
+    return [target] if target.exists() else sorted(target.parent.glob(f"{target.name}.[0-9][0-9]"))
+
+
+def is_whole(target: Path) -> bool:
+    """Whether all that `split` wrote of a file is there, to the last byte."""
+    if not _sum_of(target).exists():
+        return False
+    found = hashlib.sha256()
+    for piece in _pieces(target):
+        found.update(piece.read_bytes())
+    return _sum_of(target).read_text(encoding="utf-8").split()[:1] == [found.hexdigest()]
+
+
+def join(folder: Path, target: Path) -> list[Path]:
+    """Undo `split` for every file of a folder; returns those that are not whole, which are left out."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    pieces = [path.suffix == ".sha256" or path.suffix[1:].isdigit() for path in paths]
+    files = sorted({path.with_suffix("") if piece else path for path, piece in zip(paths, pieces, strict=True)})
+    whole = [file for file in files if is_whole(file)]
+    for file in whole:
+        to = target / file.relative_to(folder)
         to.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("rb") as file, to.open("ab" if whole != path and path.suffix != ".00" else "wb") as out:
-            shutil.copyfileobj(file, out)
+        to.write_bytes(b"".join(piece.read_bytes() for piece in _pieces(file)))
+    return [file for file in files if file not in whole]
 
 
 def command(job: Job, seed: int, root: Path, recipe: Path, run: Path) -> list[str]:
@@ -265,11 +292,11 @@ def train(root: Path, home: Path, *, minutes: float, jobs: list[tuple[Job, int]]
     failed = 0
     for job, seed in jobs:
         run, kept = root / "runs" / f"{job.name}-{seed}", home / f"{job.name}-{seed}"
-        if any(kept.glob("model.safetensors*")):
+        if is_whole(kept / "model.safetensors"):
             continue
         if end - time.monotonic() < 2 * MARGIN_S:
             return 3
-        if not run.exists() and kept.exists():  # begun on a machine that is gone
+        if not run.exists() and is_whole(kept / "last" / "state.pt"):  # begun on a machine that is gone
             join(kept, run)
         code = run_until(command(job, seed, root, write_recipe(job, root / "recipes", resnet50), run), end)
         bring_home(run, kept)
@@ -307,8 +334,9 @@ def main() -> int:
         print(f"{options.out}: {size / 2**20:.1f} MiB")
         return 0
     if options.step == "join":
-        join(options.folder, options.target)
-        return 0
+        for file in (broken := join(options.folder, options.target)):
+            print(f"{file} is not whole and was left out: bring it home again.", file=sys.stderr)
+        return 1 if broken else 0
     rows = [(job, missing(job, options.root, options.resnet50)) for job in JOBS if job.name in options.rows]
     for job, why in rows:
         if why:

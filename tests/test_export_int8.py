@@ -66,8 +66,30 @@ def test_an_8_bit_file_says_what_the_float_one_says_and_keeps_its_facts(
     assert cosines.mean() >= export_int8.LEAST_COSINE
     monkeypatch.setattr(export_int8, "LEAST_COSINE", 1.01)
     assert main([*words, "--out", str(tmp_path / "x.onnx"), "--int8", "--calibration", str(crops)]) == 2
-    assert "was not written" in capsys.readouterr().err
+    assert "was not written. Calibrate on more than these 40 pictures, 512 at best" in capsys.readouterr().err
+    monkeypatch.setattr(export_int8, "MOST_PICTURES", 39)
+    assert main([*words, "--out", str(tmp_path / "x.onnx"), "--int8", "--calibration", str(crops)]) == 2
+    assert "was not written. Calibrate on pictures of the kind" in capsys.readouterr().err
     assert not (tmp_path / "x.onnx").exists()
+
+
+def test_calibration_looks_at_pictures_from_the_whole_folder(
+    weights: Path, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Seen(Exception):
+        pass
+
+    def seen(floating: Path, out: Path, pictures: np.ndarray) -> None:
+        raise Seen([int(np.flatnonzero((every == one).all((1, 2, 3)))[0]) for one in pictures])
+
+    every = np.stack([np.asarray(Image.open(path)) for path in sorted(crops.iterdir())])
+    monkeypatch.setattr(export_int8, "MOST_PICTURES", 33)
+    monkeypatch.setattr(export_int8, "export_int8", seen)
+    with pytest.raises(Seen) as found:
+        main(["export", str(weights), "--out", str(tmp_path / "x.onnx"), "--int8", "--calibration", str(crops)])
+    (places,) = found.value.args
+    assert (len(places), places[0], places[-1]) == (33, 0, 39)
+    assert set(np.diff(places)) == {1, 2}
 
 
 def test_parts_are_compared_too(

@@ -133,12 +133,49 @@ def test_large_files_travel_in_pieces_and_are_joined(tmp_path: Path, rows: dict[
     target = tmp_path / "home" / "last" / "state.pt"
     pieces = rows["split"](tmp_path / "state.pt", target, largest=1000)
     assert [path.name for path in pieces] == ["state.pt.00", "state.pt.01", "state.pt.02"]
-    (tmp_path / "home" / "run.json").write_text("{}")
-    rows["join"](tmp_path / "home", tmp_path / "run")
+    (tmp_path / "run.json").write_text("{}")
+    rows["split"](tmp_path / "run.json", tmp_path / "home" / "run.json")
+    assert rows["join"](tmp_path / "home", tmp_path / "run") == []
+    assert sorted(path.name for path in (tmp_path / "run").rglob("*") if path.is_file()) == ["run.json", "state.pt"]
     assert (tmp_path / "run" / "last" / "state.pt").read_bytes() == content
     assert (tmp_path / "run" / "run.json").read_text() == "{}"
     rows["split"](tmp_path / "home" / "run.json", target, largest=1000)  # smaller now: the pieces are gone
-    assert [path.name for path in target.parent.iterdir()] == ["state.pt"]
+    assert sorted(path.name for path in target.parent.iterdir()) == ["state.pt", "state.pt.sha256"]
+
+
+def test_what_was_half_copied_is_neither_finished_nor_joined(tmp_path: Path, rows: dict[str, Any]) -> None:
+    home, source = tmp_path / "home", tmp_path / "weights"
+    source.write_bytes(bytes(range(250)) * 10)
+    target = home / "model.safetensors"
+    for spoil in (
+        lambda pieces: pieces[1].unlink(),
+        lambda pieces: pieces[2].write_bytes(b"half"),
+        lambda pieces: (home / "model.safetensors.sha256").unlink(),
+    ):
+        pieces = rows["split"](source, target, largest=1000)
+        assert rows["is_whole"](target)
+        spoil(pieces)
+        assert not rows["is_whole"](target)
+        assert rows["join"](home, tmp_path / "run") == [target]
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_row_is_trained_again_where_only_a_half_of_its_weights_came_home(
+    tmp_path: Path, rows: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, job, asked = tmp_path / "home", next(job for job in rows["JOBS"] if job.name == "baseline-unpasted"), []
+    (tmp_path / "weights").write_bytes(bytes(1000))
+    rows["split"](tmp_path / "weights", home / "baseline-unpasted-1" / "model.safetensors", largest=300)
+    monkeypatch.setitem(rows, "run_until", lambda words, end: asked.append(words) or 0)
+
+    def step() -> int:
+        return rows["train"](tmp_path / "root", home, minutes=10, jobs=[(job, 1)], resnet50=None)
+
+    assert step() == 0
+    assert not asked
+    (home / "baseline-unpasted-1" / "model.safetensors.02").unlink()
+    assert step() == 0
+    assert len(asked) == 1
 
 
 def test_a_step_ends_in_time_and_asks_the_training_to_save(tmp_path: Path, rows: dict[str, Any]) -> None:

@@ -107,10 +107,12 @@ def export_int8(
         accepted = LEAST_COSINE if least is None else least
         for what, cosine in (("features", parity.mean_cosine), ("parts", parity.mean_cosine_of_parts)):
             if cosine is not None and not cosine >= accepted:
+                few = f"more than these {len(pictures)} pictures, {MOST_PICTURES} at best, all"
                 raise BadWeights(
                     f"The 8-bit {what} have a mean cosine of {cosine:.4f} to the float ones (at least {accepted:g} is "
-                    f"accepted), so {out} was not written. Calibrate on pictures of the kind that it will see, or keep "
-                    "the float file."
+                    f"accepted), so {out} was not written. Calibrate on "
+                    f"{few if len(pictures) < MOST_PICTURES else 'pictures'} of the kind that it will see, or keep the "
+                    "float file."
                 )
         model = onnx.load(made)
     del model.metadata_props[:]

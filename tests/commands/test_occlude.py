@@ -90,6 +90,13 @@ def test_what_cannot_be_hidden_is_refused(market: Path, tmp_path: Path, capsys) 
     assert "1 to 80" in capsys.readouterr().err
     assert run(market, tmp_path / "x", "--keypoints", str(tmp_path / "none.npz")) == 2
     assert "--keypoints" in capsys.readouterr().err
+    with np.load(market / "keypoints14.npz") as file:
+        arrays = dict(file)
+    arrays["query_name"] = np.array(["other_1.jpg", "other_2.jpg", "other_3.jpg"])
+    np.savez(tmp_path / "other.npz", **arrays)
+    assert run(market, tmp_path / "x", "--keypoints", str(tmp_path / "other.npz")) == 2
+    assert f"none of the 3 pictures to hide: it names other_1.jpg, not {NAMES[0]}" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
     assert main(["occlude", "sample", "--objects", str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 2
 
 
@@ -99,6 +106,19 @@ def test_two_benchmarks_are_not_mixed_in_one_folder(market: Path, tmp_path: Path
     capsys.readouterr()
     assert run(market, tmp_path / "o", "--split", "validation", "--validation-persons", "1", "--shares", "20") == 2
     assert "another benchmark" in capsys.readouterr().err
+
+
+def test_the_set_is_opened_once_and_none_that_can_be_hidden_is_a_finding(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    monkeypatch.setattr("resight.commands.datasets.find_set", lambda *a, **b: opened.append(a) or find_set(*a, **b))
+    with np.load(market / "keypoints14.npz") as file:
+        arrays = dict(file)
+    arrays["query_xy"] *= 0.05
+    np.savez(market / "keypoints14.npz", **arrays)
+    assert run(market, tmp_path / "o") == 1
+    assert len(opened) == 1
 
 
 def test_a_query_that_cannot_be_hidden_any_more_leaves_the_sets(market: Path, tmp_path: Path) -> None:

@@ -107,6 +107,45 @@ def test_a_stopped_job_goes_on_and_ends_as_an_unbroken_one(crops: Path, tmp_path
     assert job(tmp_path / "broken").done == len(SIZES) - 1  # a map that vanished is made again
 
 
+def test_overlays_that_an_earlier_run_left_out_are_drawn_from_its_maps(
+    crops: Path, tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late, whole = tmp_path / "late", tmp_path / "whole"
+    assert parse(crops, late, weights, "--no-overlays") == 0
+    made = {path: path.stat().st_mtime_ns for path in late.rglob("*.png")}
+    capsys.readouterr()
+    assert parse(crops, late, weights) == 0
+    said = capsys.readouterr().err
+    assert f"0 crops parsed. {len(SIZES)} were done before. {len(SIZES)} overlays were added." in said
+    assert parse(crops, whole, weights) == 0
+    for name in SIZES:
+        overlay = Path("overlays", name).with_suffix(".jpg")
+        assert (late / overlay).read_bytes() == (whole / overlay).read_bytes()
+        assert (late / name).with_suffix(".png").stat().st_mtime_ns == made[(late / name).with_suffix(".png")]
+    assert parse(crops, late, weights) == 0
+    assert "added" not in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_pictures_parsed_one_by_one_into_a_folder_all_stand_in_its_table(
+    crops: Path, tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (crops / "sub" / "a.png").rename(crops / "sub" / "b.png")
+    single, whole = tmp_path / "single", tmp_path / "whole"
+    for name in ("wide.bmp", "a.jpg", "sub/b.png"):
+        assert parse(crops / name, single, weights) == 0
+    assert [row["file"] for row in rows(single)] == ["a.jpg", "b.png", "wide.bmp"]
+    assert parse(crops, whole, weights) == 0
+    wanted = {Path(row["file"]).name: row for row in rows(whole)}
+    assert [{**wanted[row["file"]], "file": row["file"]} for row in rows(single)] == rows(single)
+    (single / "b.png").unlink()
+    Image.new("RGB", (40, 90)).save(crops / "wide.png")
+    assert parse(crops / "a.jpg", single, weights) == 0
+    assert [row["file"] for row in rows(single)] == ["a.jpg", "wide.bmp"]
+    capsys.readouterr()
+    assert parse(crops / "wide.png", single, weights) == 2
+    assert "is the map of wide.bmp" in capsys.readouterr().err
+
+
 def test_a_picture_that_changed_gets_a_new_map(crops: Path, tmp_path: Path, weights: Path) -> None:
     model, out = load_parser(weights), tmp_path / "parsed"
 

@@ -54,6 +54,7 @@ def test_a_set_is_announced_drawn_and_found_without_problem(tmp_path: Path, caps
     assert main([*SMALL, "--out", str(tmp_path / "set")]) == 0
     out, err = capsys.readouterr()
     assert "Drawing 1 pictures of 1 persons in 1 cameras: about " in err
+    assert "no query can be answered" in err
     assert out.strip() == str(tmp_path / "set")
     assert main(["data", "check", str(tmp_path / "set")]) == 0
     assert main([*SMALL, "--seed", "2", "--out", str(tmp_path / "set")]) != 0

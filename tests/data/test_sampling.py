@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resight.data.sampling import person_batches
+from resight.data.sampling import evenly, person_batches
 from resight.errors import TrainingStopped
 
 
@@ -41,3 +41,13 @@ def test_the_same_chance_gives_the_same_batches() -> None:
 def test_too_few_persons_are_refused_with_the_numbers() -> None:
     with pytest.raises(TrainingStopped, match="needs 4 persons and the training set has 3"):
         list(person_batches([0, 1, 2], persons=4, pictures=2, batches=1, rng=np.random.default_rng(0)))
+
+
+@given(st.integers(0, 3000), st.integers(1, 600))
+def test_evenly_chosen_places_reach_from_the_first_to_the_last_with_equal_gaps(count: int, most: int) -> None:
+    places = evenly(count, most).tolist()
+    assert len(places) == min(count, most)
+    assert places[:1] == [0][:count]
+    assert most < 2 or places[-1:] == [count - 1][:count]
+    gaps = np.diff(places)
+    assert len(gaps) == 0 or (gaps.min() >= 1 and gaps.max() - gaps.min() <= 1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields, replace
+from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,15 +144,25 @@ def test_visible_keypoints_lie_on_the_person(covered) -> None:
     assert (points[:, 2] == 2).sum() >= 5
 
 
-def test_what_the_body_models_packages_say_is_no_answer(tmp_path, monkeypatch, capsys) -> None:
-    whole = {field.name: getattr(load_anatomy(), field.name) for field in fields(Anatomy)}
+def test_reading_the_body_model_says_nothing_and_leaves_one_file(tmp_path: Path, monkeypatch, capfd) -> None:
+    """Warp's C++ writes to the shell, anny keeps 900 MB for its next start."""
 
-    def talking() -> dict[str, np.ndarray]:
-        print("initialized")
-        return whole
+    def read() -> dict[str, np.ndarray]:
+        print("Warp initialized")
+        os.write(2, b"Warp CUDA warning")
+        for name in ("ANNY_CACHE_DIR", "WARP_CACHE_PATH"):
+            Path(os.environ[name], name).touch()
+        return {field.name: np.zeros(1) for field in fields(Anatomy)}
 
-    monkeypatch.setenv("RESIGHT_CACHE", str(tmp_path))
-    monkeypatch.setattr(anatomy, "_from_anny", talking)
-    capsys.readouterr()
+    for name in ("ANNY_CACHE_DIR", "WARP_CACHE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RESIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(anatomy, "_from_anny", read)
+    print("before")
+    before = dict(os.environ)
     load_anatomy.__wrapped__()
-    assert capsys.readouterr() == ("", "initialized\n")
+    print("after")
+    assert capfd.readouterr() == ("before\nafter\n", "")
+    assert dict(os.environ) == before
+    kept = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+    assert kept == [f"cache/anatomy-{metadata.version('anny')}-1.npz"]

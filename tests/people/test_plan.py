@@ -35,6 +35,20 @@ def test_training_persons_take_the_wanted_share_and_are_never_queries() -> None:
         assert splits in ({"bounding_box_train"}, {"query", "bounding_box_test"})
 
 
+@pytest.mark.parametrize(("cameras", "pictures"), [(2, 1), (3, 1), (6, 1), (2, 2), (3, 4)])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5])
+def test_every_query_can_be_found_in_another_camera(cameras: int, pictures: int, share: float) -> None:
+    plan = replace(PLAN, persons=40, cameras=cameras, pictures=pictures, train_share=share)
+    asking = set()
+    for person in range(1, 41):
+        found = list(shots(plan, person))
+        queries = {shot.camera for shot in found if shot.split == "query"}
+        gallery = {shot.camera for shot in found if shot.split == "bounding_box_test"}
+        assert learns(person, share) or (queries and all(gallery - {camera} for camera in queries))
+        asking |= queries
+    assert asking == set(range(1, cameras + 1))
+
+
 def test_about_the_wanted_share_gets_a_cause_with_a_dose() -> None:
     found = [shot.cause for person in range(1, 101) for shot in shots(replace(PLAN, persons=100), person)]
     planted = [cause for cause in found if cause is not None]

@@ -203,6 +203,16 @@ def test_weights_are_one_in_the_mean_of_pixels_and_larger_for_rare_labels(data: 
     assert weights.max() <= 4
 
 
+def test_weights_are_counted_on_400_canvases_at_most_from_the_first_to_the_last(data: CanvasSet) -> None:
+    labels = np.random.default_rng(0).integers(0, 1 + np.arange(799)[:, None, None] // 50, (799, 4, 2), dtype=np.uint8)
+
+    def of(rows: np.ndarray) -> CanvasSet:
+        return replace(data, sources=tuple(replace(source, labels=rows) for source in data.sources))
+
+    some = labels[np.linspace(0, 798, 400).round().astype(int)]
+    assert np.array_equal(of(labels).weights(0.35), of(some).weights(0.35))
+
+
 def test_labels_that_key_points_alone_name_weigh_more(data: CanvasSet) -> None:
     dots = replace(data, sources=tuple(replace(source, whole=np.zeros(6, bool)) for source in data.sources))
     seen = np.unique(data.sources[0].labels)

@@ -72,13 +72,14 @@ def _int8(model: Model, config: Export) -> int:
     import numpy as np
 
     from resight.data.images import is_picture, read_resized
+    from resight.data.sampling import evenly
     from resight.export import export_embedder
     from resight.export_int8 import MOST_PICTURES, export_int8
 
     files = sorted(file for file in Path(str(config.calibration)).rglob("*") if is_picture(file))
-    step = max(1, len(files) // MOST_PICTURES)
+    some = [files[place] for place in evenly(len(files), MOST_PICTURES)]
     high, wide = model.settings.height, model.settings.width
-    crops = [read_resized(file, high, wide) for file in files[::step][:MOST_PICTURES]]
+    crops = [read_resized(file, high, wide) for file in some]
     pictures = np.stack(crops) if crops else np.zeros((0, high, wide, 3), np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         floating = Path(folder) / "float.onnx"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -22,9 +22,10 @@ from resight.commands.progress import bar
 from resight.data.degrade import Patch, fill, paste, slide_in
 from resight.data.files import write_beside, write_json
 from resight.data.images import read_picture
-from resight.data.keypoints import KEYPOINTS_FILE, read_keypoints
+from resight.data.keypoints import KEYPOINTS_FILE, Joints, read_keypoints
 from resight.data.occluders import Occluder, body_hull, read_objects, read_pedestrians
 from resight.data.reid_layouts import MARKET_FOLDERS
+from resight.data.reid_sets import ReidSet
 from resight.errors import BadRecipe, DatasetNotFound
 from resight.types import Crop, Split
 
@@ -86,12 +87,8 @@ def occlude(config: Occlude) -> int:
     if not config.shares or not all(1 <= share <= 80 for share in config.shares):
         raise BadRecipe(f"--shares is {config.shares}; give whole percents from 1 to 80.")
     reid_set = config.reid_set(config.dataset)
-    query, gallery = _pictures(config, reid_set.root)
-    known: Split = "query" if config.split == "query" else "train"
-    try:
-        points = read_keypoints(config.keypoints or reid_set.root / KEYPOINTS_FILE, known)[known]
-    except DatasetNotFound as error:
-        raise DatasetNotFound(f"{error} Name the file with --keypoints.") from error
+    query, gallery = _pictures(config, reid_set)
+    points = _keypoints(config, reid_set.root, query)
     use: Literal["train", "test"] = "test" if config.split == "query" else "train"
     objects = read_objects(config.objects, use)
     people = read_pedestrians(config.people, use) if config.people is not None else []
@@ -130,12 +127,29 @@ def occlude(config: Occlude) -> int:
         f"{apart:.2%} off), {len(left_out)} left out for want of a measurable body.",
         file=sys.stderr,
     )
-    return 0
+    return 0 if rows else 1
 
 
-def _pictures(config: Occlude, root: Path) -> tuple[list[Crop], list[Crop]]:
+def _keypoints(config: Occlude, root: Path, query: Sequence[Crop]) -> Joints:
+    """Joints by file name; raises DatasetNotFound where no picture to hide has any."""
+    path = config.keypoints or root / KEYPOINTS_FILE
+    known: Split = "query" if config.split == "query" else "train"
+    try:
+        points = read_keypoints(path, known)[known]
+    except DatasetNotFound as error:
+        raise DatasetNotFound(f"{error} Name the file with --keypoints.") from error
+    if not any(crop.path.name in points for crop in query):
+        like, unlike = next(iter(points), "nothing"), next((crop.path.name for crop in query), "")
+        raise DatasetNotFound(
+            f"{path} knows none of the {len(query):,} pictures to hide: it names {like}"
+            f"{f', not {unlike}' if unlike else ''}. Name the file of this set with --keypoints."
+        )
+    return points
+
+
+def _pictures(config: Occlude, reid_set: ReidSet) -> tuple[list[Crop], list[Crop]]:
     """The pictures to hide, and those to search."""
-    reid_set = config.reid_set(config.dataset)
+    root = reid_set.root
     if reid_set.source.is_file() or not (root / MARKET_FOLDERS["query"]).is_dir():
         raise DatasetNotFound(f"{root} is not laid out as Market-1501 (query, bounding_box_test), which this needs.")
     if config.split == "query":
@@ -175,7 +189,7 @@ def _lay_out(folder: Path, gallery: Sequence[Crop]) -> None:
 
 def _write(
     crop: Crop,
-    points: dict[str, Float[np.ndarray, "K 2"]],
+    points: Joints,
     objects: Sequence[Occluder],
     people: Sequence[Occluder],
     shares: Sequence[int],

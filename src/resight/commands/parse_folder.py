@@ -21,17 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from resight.commands.parse_files import list_crops, map_path, overlay_path
 from resight.data.files import write_beside, write_json
-from resight.data.images import is_picture, read_picture, real_file, resize
-from resight.data.labels import SHEET, write_map
+from resight.data.images import read_picture, real_file, resize
+from resight.data.labels import SHEET, read_map, write_map
 from resight.data.regrouping import Regrouping
-from resight.errors import BadPicture, BadRecipe, DatasetNotFound
+from resight.data.sampling import evenly
+from resight.errors import BadPicture, BadRecipe
 from resight.parsing import Parsed, ParserModel, weights_print
 from resight.report.parts import cell, overlay, write_sheet
 
 TABLE: Final = "parsed.csv"
 FACTS: Final = "parse.json"
-OVERLAYS: Final = "overlays"
 SHOWN: Final = 96
 """Crops on the contact sheet, evenly spread over the folder."""
 READERS: Final = 3
@@ -69,14 +70,15 @@ class ParsingJob:
         self.files = list_crops(photos, out)
         self.problems: list[str] = []
         self.seconds = {"waiting for pictures": 0.0, "network": 0.0, "waiting for the disk": 0.0}
-        self.parsed = 0
+        self.parsed = self.shown = 0
         self._check_folder()
         self._rows = self._finished()
+        self._bare = [file for file in self.files if file.as_posix() in self._rows and not self._is_shown(file)]
 
     @property
     def done(self) -> int:
-        """Files that an earlier run finished."""
-        return len(self._rows)
+        """Files of this folder that have a map, and an overlay where these are wanted."""
+        return sum(file.as_posix() in self._rows for file in self.files) - len(self._bare)
 
     def _check_folder(self) -> None:
         """Write what decides the maps; raises BadRecipe when the folder holds maps of something else."""
@@ -104,31 +106,44 @@ class ParsingJob:
         write_json(path, facts)
 
     def _finished(self) -> dict[str, str]:
-        """Rows of the table whose map is there and no older than its picture, by file; a torn last line is dropped."""
+        """Rows of the table whose map is there, by file, less those of pictures that changed since; no torn last line.
+
+        Maps of pictures that lie elsewhere keep theirs. Raises BadRecipe where a new map would replace one of them.
+        """
         path = self.out / TABLE
         if not path.exists():
             return {}
-        known = {name.as_posix() for name in self.files}
+        known, found = {map_path(self.out, file): file for file in self.files}, {}
         with path.open(encoding="utf-8", newline="") as table:
-            rows = (row for row in csv.reader(table) if len(row) == len(self._columns()))
-            return {row[0]: _line(row) for row in rows if row[0] in known and self._is_new(Path(row[0]))}
+            rows = [row for row in csv.reader(table) if len(row) == len(self._columns())][1:]
+        for row in rows:
+            file, made = Path(row[0]), map_path(self.out, Path(row[0]))
+            if known.get(made, file) != file and made.exists():
+                raise BadRecipe(f"{made} is the map of {file}; {known[made]} needs another folder for --out.")
+            if self._is_new(file, made) if made in known else made.exists():
+                found[row[0]] = _line(row)
+        return found
 
-    def _is_new(self, file: Path) -> bool:
-        """Whether a picture's map is there, and the picture has not changed since."""
+    def _is_new(self, file: Path, made: Path) -> bool:
+        """Whether what was made of a picture is there, and the picture has not changed since."""
         try:
-            made = map_path(self.out, file).stat().st_mtime_ns
-            return real_file(self.root / file).stat().st_mtime_ns <= made
+            return real_file(self.root / file).stat().st_mtime_ns <= made.stat().st_mtime_ns
         except OSError:
             return False
+
+    def _is_shown(self, file: Path) -> bool:
+        """Whether a picture needs no overlay, or has it."""
+        return not self.overlays or self._is_new(file, overlay_path(self.out, file))
 
     def _columns(self) -> list[str]:
         return ["file", "sure", "second_share", "hidden", "company", "view_degrees", *self.labels.classes]
 
     def run(self, told: Callable[..., None]) -> Iterator[str]:
-        """Parse what is not done yet; yields one sentence for each file that cannot be read."""
+        """Do what is not done yet; yields one sentence for each file that cannot be read."""
         todo = [file for file in self.files if file.as_posix() not in self._rows]
         self.out.mkdir(parents=True, exist_ok=True)
         self._write_table()  # without torn or vanished rows, before new ones are added
+        self._add_overlays(told)
         with (
             (self.out / TABLE).open("a", encoding="utf-8", newline="") as table,
             ThreadPoolExecutor(READERS) as readers,
@@ -152,6 +167,16 @@ class ParsingJob:
                 raise
         self._write_table()
         self._write_contact_sheet()
+
+    def _add_overlays(self, told: Callable[..., None]) -> None:
+        """Draw what an earlier run left out, from its maps."""
+        while self._bare:
+            file = self._bare[-1]
+            values = read_map(map_path(self.out, file), self.labels)
+            self._write_overlay(file, read_picture(self.root / file), values)
+            self._bare.pop()
+            self.shown += 1
+            told(1, pictures=1)
 
     def _groups(self, todo: list[Path], readers: ThreadPoolExecutor) -> Iterator[list[_Read]]:
         reading: deque[Future[_Read]] = deque()
@@ -187,9 +212,7 @@ class ParsingJob:
     def _write(self, one: _Read, found: Parsed) -> list[str]:
         write_map(map_path(self.out, one.file), found.labels, self.labels)
         if self.overlays and one.pixels is not None:
-            with write_beside(overlay_path(self.out, one.file)) as partial:
-                picture = Image.fromarray(overlay(one.pixels, found.labels, self.labels))
-                picture.save(partial, "JPEG", quality=88)
+            self._write_overlay(one.file, one.pixels, found.labels)
         shares = np.bincount(found.labels.ravel(), minlength=len(self.labels.classes)) / found.labels.size
         numbers = [
             "" if np.isnan(number) else f"{number:.4f}"
@@ -197,6 +220,10 @@ class ParsingJob:
         ]
         numbers.append("" if np.isnan(found.view_degrees) else f"{found.view_degrees:.0f}")
         return [one.file.as_posix(), *numbers, *(f"{share:.4f}" for share in shares)]
+
+    def _write_overlay(self, file: Path, pixels: NDArray[np.uint8], values: NDArray[np.uint8]) -> None:
+        with write_beside(overlay_path(self.out, file)) as partial:
+            Image.fromarray(overlay(pixels, values, self.labels)).save(partial, "JPEG", quality=88)
 
     def _record(self, writing: deque[Future[list[str]]], table: Any, *, keep: int) -> None:
         """Add rows of written maps to the table until at most `keep` are under way."""
@@ -209,18 +236,17 @@ class ParsingJob:
         self.seconds["waiting for the disk"] += time.monotonic() - started
 
     def _write_table(self) -> None:
-        """Write the whole table anew, in the order of the files."""
+        """Write the whole table anew, in the order of the files' names."""
         with write_beside(self.out / TABLE) as partial, partial.open("w", encoding="utf-8", newline="") as table:
             table.write(_line(self._columns()))
-            table.writelines(self._rows[name] for name in map(Path.as_posix, self.files) if name in self._rows)
+            table.writelines(self._rows[name] for name in sorted(self._rows, key=Path))
 
     def _write_contact_sheet(self) -> None:
-        done = [file for file in self.files if file.as_posix() in self._rows]
+        done = [file for file in sorted(map(Path, self._rows)) if self._is_new(file, map_path(self.out, file))]
         if not done:
             return
-        places = np.linspace(0, len(done) - 1, min(SHOWN, len(done))).round().astype(int)
         cells = []
-        for place in places:
+        for place in evenly(len(done), SHOWN):
             pixels = read_picture(self.root / done[place])
             cells.append(cell(pixels, np.asarray(Image.open(map_path(self.out, done[place]))), self.labels))
         title = f"{len(cells)} of {len(done):,} crops, parts by {self.model.settings.parser} ({self.labels.name})"
@@ -232,8 +258,9 @@ class ParsingJob:
         split = ", ".join(f"{name} {spent / whole:.0%}" for name, spent in self.seconds.items()) if whole else ""
         kept = f" {self.done - self.parsed:,} were done before." if self.done > self.parsed else ""
         rate = f" {self.parsed / whole:.0f} a second ({split})." if whole and self.parsed else ""
+        shown = f" {self.shown:,} overlays were added." if self.shown else ""
         left = f" {len(self.problems)} could not be read and were left out." if self.problems else ""
-        return f"{self.parsed:,} crops parsed.{kept}{rate}{left}"
+        return f"{self.parsed:,} crops parsed.{kept}{rate}{shown}{left}"
 
 
 def _line(row: list[str]) -> str:
@@ -241,41 +268,3 @@ def _line(row: list[str]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(row)
     return text.getvalue()
-
-
-def list_crops(photos: Path, out: Path) -> list[Path]:
-    """Pictures in a folder and below it, relative to it and sorted, less what a job wrote into `out`.
-
-    Raises DatasetNotFound for a path that is nothing, BadRecipe for two files that would get one map.
-    """
-    if photos.is_file():
-        return [Path(photos.name)]
-    if not photos.is_dir():
-        raise DatasetNotFound(f"There is no folder or picture {photos}. Check the path.")
-    inside = out.resolve()
-    if inside == photos.resolve():
-        raise BadRecipe(
-            f"--out is the folder of the photos ({photos}): maps would replace pictures. Choose another one."
-        )
-    found = sorted(
-        path.relative_to(photos)
-        for path in photos.rglob("*")
-        if is_picture(path) and path.is_file() and inside not in path.resolve().parents
-    )
-    seen: dict[Path, Path] = {Path(SHEET).with_suffix(""): Path(SHEET)}
-    for file in found:
-        stem = file.with_suffix("")
-        if stem in seen:
-            raise BadRecipe(f"{seen[stem]} and {file} would both be written to {stem}.png. Rename one of them.")
-        seen[stem] = file
-    return found
-
-
-def map_path(out: Path, file: Path) -> Path:
-    """Where the map of a file goes."""
-    return out / file.with_suffix(".png")
-
-
-def overlay_path(out: Path, file: Path) -> Path:
-    """Where the overlay of a file goes."""
-    return out / OVERLAYS / file.with_suffix(".jpg")

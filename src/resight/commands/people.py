@@ -36,9 +36,10 @@ class People:
     persons: int = 100
     """How many persons."""
     cameras: int = 6
-    """How many cameras see each of them."""
+    """How many cameras see each of them; a search needs two."""
     pictures: int = 4
-    """Pictures of each person in each camera."""
+    """Pictures of each person in each camera. The first is a query; of a single one in each camera, that of one camera
+    is, and the others are the gallery."""
     seed: int = 1
     """Of everything."""
     out: Path | None = None
@@ -102,6 +103,8 @@ def people(config: People) -> int:
     pictures = f"{plan.total:,} pictures of {plan.persons:,} persons in {plan.cameras} cameras"
     takes = f"about {plan.megabytes:,.0f} MB and {plan.minutes / workers:,.0f} min with {workers} processes"
     print(f"{'Going on with' if begun else 'Drawing'} {pictures}: {takes}.", file=sys.stderr)
+    if plan.cameras == 1 and plan.train_share < 1:
+        print("One camera: no query can be answered, for a search leaves out the own camera.", file=sys.stderr)
     with bar("drawing", total=None) as told:
         write_people(config.out, plan, workers=workers, told=told)
     print(config.out)

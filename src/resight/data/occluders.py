@@ -61,9 +61,7 @@ def read_objects(folder: Path, use: Use) -> list[Occluder]:
     """Cut-out objects of one use, by kind and name. Raises DatasetNotFound where there are none."""
     found = []
     for kind in folders_in(folder):
-        paths = pictures_in(kind)
-        first_test = len(paths) - len(paths) // 3
-        for path in paths[first_test:] if use == "test" else paths[:first_test]:
+        for path in objects_of(kind, use):
             with Image.open(path) as picture:
                 if "A" not in picture.getbands() and "transparency" not in picture.info:
                     raise BadPicture(
@@ -73,6 +71,13 @@ def read_objects(folder: Path, use: Use) -> list[Occluder]:
     if not found:
         raise DatasetNotFound(f"{folder} holds no objects for {use} (found: {seen(folder)}); it needs KIND/*.png.")
     return found
+
+
+def objects_of(kind: Path, use: Use) -> list[Path]:
+    """Pictures of one kind of objects for one use: the last third by name is for tests."""
+    paths = pictures_in(kind)
+    first_test = len(paths) - len(paths) // 3
+    return paths[first_test:] if use == "test" else paths[:first_test]
 
 
 def read_pedestrians(folder: Path, use: Use) -> list[Occluder]:

@@ -1,7 +1,7 @@
-"""Which pictures go into which batch: P persons with K pictures each.
+"""Which pictures are taken: some of many, evenly spread, and batches of P persons with K pictures each.
 
-Source: Hermans et al., 2017, arXiv:1703.07737. An epoch shows every picture about once. The order depends on seed and
-epoch only, so a resumed run sees the batches that the unbroken run would have seen.
+Source of the batches: Hermans et al., 2017, arXiv:1703.07737. An epoch shows every picture about once. The order
+depends on seed and epoch only, so a resumed run sees the batches that the unbroken run would have seen.
 Proof: tests/data/test_sampling.py.
 """
 
@@ -13,6 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resight.errors import TrainingStopped
+
+
+def evenly(count: int, most: int) -> NDArray[np.int64]:
+    """Places of at most `most` of `count` things in a row, evenly spread from the first to the last, each once."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(np.int64)
 
 
 def person_batches(

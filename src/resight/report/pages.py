@@ -18,6 +18,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from resight.data.files import write_text
+from resight.data.sampling import evenly
 from resight.report.charts import ap_chart, cmc_chart, distance_chart
 from resight.report.facts import Interval, ReportInput, Strip, Tile
 from resight.report.pictures import Pixels, camera_name, encode, matches_title, rank_name
@@ -132,7 +133,7 @@ def encode_all(
 ) -> tuple[dict[str, str], int]:
     """Code the pictures of as many groups as may fit, as data addresses, as finely as the budget allows."""
     used = [file for file in dict.fromkeys(file for group in groups for file in group) if file in pictures]
-    some = used[:: max(len(used) // _SAMPLE, 1)]
+    some = [used[place] for place in evenly(len(used), _SAMPLE)]
     quality = QUALITIES[-1]
     for candidate in QUALITIES:
         mean = sum(len(encode(pictures[file], quality=candidate)[1]) for file in some) / max(len(some), 1)

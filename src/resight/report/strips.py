@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from resight.data.sampling import evenly
 from resight.evaluate.protocols import Matching, match, rules_of, same_camera
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.report.facts import CameraPairs, Histogram, Strip, Tile
@@ -52,7 +53,7 @@ def distance_histogram(features: Features, scores: RankingScores) -> Histogram:
     """Distances of true matches and of others, for up to 200 answered queries evenly spread over the set."""
     matching = match(features.query, features.gallery, rules_of(scores.protocol))
     answered = np.flatnonzero(np.isfinite(scores.ap))
-    chosen = answered[np.unique(np.linspace(0, len(answered) - 1, _HISTOGRAM_QUERIES).round().astype(np.int64))]
+    chosen = answered[evenly(len(answered), _HISTOGRAM_QUERIES)]
     right: list[NDArray[np.float32]] = []
     wrong: list[NDArray[np.float32]] = []
     for query, row in _rows(features, matching, chosen):

@@ -23,6 +23,7 @@ from resight.data.label_sets import CCP59, LIP20, PARTS7, STREET5
 from resight.data.labels import read_map
 from resight.data.parsing_sets import ParsingPicture, find_parsing_set
 from resight.data.regrouping import CCP59_STREET5, LIP20_PARTS7, LIP20_STREET5, Regrouping, find_regrouping, regroup_map
+from resight.data.sampling import evenly
 from resight.errors import BadLabels
 from resight.evaluate.parsing import Confusion
 from resight.evaluate.statistics import bootstrap_of_sums
@@ -62,7 +63,8 @@ def held_out(roots: Sequence[Path], *, most: int = MOST) -> list[HeldOut]:
         if records:
             seen[layout] += 1
             name = layout if seen[layout] == 1 else f"{layout} {seen[layout]}"
-            found.append(makers[layout](name, spread(records, most)))
+            some = [records[place] for place in evenly(len(records), most)]
+            found.append(makers[layout](name, some))
     return found
 
 
@@ -71,12 +73,6 @@ def validate(
 ) -> dict[str, dict[str, Any]]:
     """Score every set; with intervals where a generator is given."""
     return {one.name: one.score(model, rng) for one in sets}
-
-
-def spread(records: list[ParsingPicture], most: int) -> list[ParsingPicture]:
-    """At most so many of the records, evenly spread."""
-    places = np.linspace(0, len(records) - 1, min(most, len(records))).round().astype(int)
-    return [records[place] for place in places]
 
 
 def exact(name: str, records: list[ParsingPicture]) -> HeldOut:

@@ -7,14 +7,13 @@ Proof: tests/train/test_parser.py; benchmarks/parser_memory.py.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -23,10 +22,10 @@ from resight.data.arrays import digest, mapped
 from resight.data.cache import cache_folder, fingerprint, identity
 from resight.data.label_union import SetTable
 from resight.data.parsing_batches import ROOM, Canvases, LabelRows, ParsingBatch, changed
-from resight.errors import TrainingStopped
+from resight.data.sampling import evenly
 from resight.train.loop import seed_of
 from resight.train.parser_recipe import ParserRecipe
-from resight.train.parsing_sources import Box, Shown, Source
+from resight.train.parsing_sources import Box, Shown, Source, SourceSet, shared
 from resight.types import IGNORE
 
 Pixels = UInt8[np.ndarray, "H W 3"]
@@ -57,25 +56,8 @@ class SourceArrays:
         return np.repeat(np.arange(len(self.pictures)), np.where(np.isnan(self.company), 1, OFTEN))
 
 
-@dataclass(frozen=True, slots=True)
-class CanvasSet:
-    """The sources of a run with their table of sets."""
-
-    sources: tuple[SourceArrays, ...]
-    table: SetTable
-    shares: tuple[float, ...]
-    """Of each source in a batch; they sum to 1."""
-    fingerprint: str
-
-    @property
-    def counts(self) -> dict[str, int]:
-        found: Counter[str] = Counter()
-        for source in self.sources:  # two folders may have one layout
-            found[source.name] += len(source.pictures)
-        return dict(found)
-
-    def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
-        return self.table.sets.to(device)
+class CanvasSet(SourceSet[SourceArrays]):
+    """The sources of a run, read from arrays on disk."""
 
     def batches(
         self, recipe: ParserRecipe, steps: range, *, process: int, processes: int, device: torch.device
@@ -97,7 +79,7 @@ class CanvasSet:
         count = len(self.table.sets)
         frequency, of_maps = np.zeros(count), np.zeros(count, bool)
         for source, share in zip(self.sources, self.shares, strict=True):
-            labels = np.asarray(source.labels[:: max(1, len(source.labels) // 400)])
+            labels = np.asarray(source.labels[evenly(len(source.labels), 400)])
             pixels = np.bincount(labels.ravel(), minlength=256)[:count]
             frequency += share * pixels / max(labels.size, 1)
             of_maps |= bool(source.whole.any()) & (pixels > 0)
@@ -116,18 +98,10 @@ def load_parsing_set(
     Raises TrainingStopped when no source has pictures or all shares are 0.
     """
     size = (round(recipe.height * ROOM), round(recipe.width * ROOM))
-    arrays, prints, shares = [], [], []
-    for source in sources:
-        share = float(getattr(recipe.shares, source.share))
-        if share <= 0:
-            continue
-        arrays.append(_arrays(source, table, size, told))
-        prints.append(source.identity)
-        shares.append(share)
-    if not arrays:
-        raise TrainingStopped("There is nothing to train on: no source was given, or the recipe's shares are all 0.")
-    whole = identity([], *prints, table.sets.tolist())
-    return CanvasSet(tuple(arrays), table, tuple(share / sum(shares) for share in shares), whole)
+    kept, shares = shared(sources, recipe.shares)
+    arrays = tuple(_arrays(source, table, size, told) for source in kept)
+    whole = identity([], *(source.identity for source in kept), table.sets.tolist())
+    return CanvasSet(arrays, table, shares, whole)
 
 
 def _arrays(source: Source, table: SetTable, size: tuple[int, int], told: Callable[[int], None] | None) -> SourceArrays:

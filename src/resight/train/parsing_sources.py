@@ -5,14 +5,17 @@ Proof: tests/train/test_parser.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Bool, UInt8
 from scipy.ndimage import binary_dilation, binary_erosion
+from torch import Tensor
 
 from resight.data.arrays import digest
 from resight.data.cache import identity
@@ -24,6 +27,8 @@ from resight.data.labels import read_map
 from resight.data.parsing_layouts import KEYPOINTS_SOURCE
 from resight.data.parsing_sets import ParsingPicture, PictureList, find_parsing_set, picture_list
 from resight.data.parsing_targets import point_map, read_persons, read_target
+from resight.errors import TrainingStopped
+from resight.train.parser_recipe import Shares
 from resight.types import IGNORE
 
 LOOSE: Final = 0.03
@@ -86,6 +91,50 @@ class Source:
         """Every person in turn, decoded as it is asked for."""
         for number in range(len(self.pictures)):
             yield show(self.pictures[number], table)
+
+
+@runtime_checkable
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def pictures(self) -> Sized: ...
+
+
+S = TypeVar("S", bound=_Named)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSet(Generic[S]):
+    """The sources of a run with their table of sets, however their pictures are read."""
+
+    sources: tuple[S, ...]
+    table: SetTable
+    shares: tuple[float, ...]
+    """Of each source in a batch; they sum to 1."""
+    fingerprint: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures by the names of the sources."""
+        found: Counter[str] = Counter()
+        for source in self.sources:  # two folders may have one layout
+            found[source.name] += len(source.pictures)
+        return dict(found)
+
+    def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
+        """Which classes each set number may be."""
+        return self.table.sets.to(device)
+
+
+def shared(sources: Sequence[Source], shares: Shares) -> tuple[tuple[Source, ...], tuple[float, ...]]:
+    """Sources that have a share in a recipe, and what part of a batch each is; raises TrainingStopped when none has."""
+    kept = [(source, float(getattr(shares, source.share))) for source in sources]
+    kept = [(source, share) for source, share in kept if share > 0]
+    if not kept:
+        raise TrainingStopped("There is nothing to train on: no source was given, or the recipe's shares are all 0.")
+    whole = sum(share for _, share in kept)
+    return tuple(source for source, _ in kept), tuple(share / whole for _, share in kept)
 
 
 def find_source(root: Path) -> Source:

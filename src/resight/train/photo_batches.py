@@ -8,15 +8,14 @@ Proof: tests/train/test_photo_batches.py.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -27,10 +26,9 @@ from resight.data.label_union import SetTable
 from resight.data.parsing_batches import ParsingBatch
 from resight.data.parsing_sets import ParsingPicture
 from resight.data.parsing_targets import read_target
-from resight.errors import TrainingStopped
 from resight.train.loop import seed_of
 from resight.train.parser_recipe import ParserRecipe
-from resight.train.parsing_sources import Source
+from resight.train.parsing_sources import Source, SourceSet, shared
 from resight.types import IGNORE
 
 AHEAD: Final = 3
@@ -39,25 +37,8 @@ MEAN_COLOUR: Final = 127
 Sample = tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoSet:
+class PhotoSet(SourceSet[Source]):
     """The sources of a run, read as they are needed."""
-
-    sources: tuple[Source, ...]
-    table: SetTable
-    shares: tuple[float, ...]
-    """Of each source in a batch; they sum to 1."""
-    fingerprint: str
-
-    @property
-    def counts(self) -> dict[str, int]:
-        found: Counter[str] = Counter()
-        for source in self.sources:  # two folders may have one layout
-            found[source.name] += len(source.pictures)
-        return dict(found)
-
-    def set_rows(self, device: torch.device) -> Bool[Tensor, "S K"]:
-        return self.table.sets.to(device)
 
     def weights(self, balance: float, *, points: float = 1.0) -> np.ndarray:
         """All labels weigh 1: their pixels are not counted beforehand, so nothing is known of their frequency."""
@@ -108,17 +89,9 @@ class PhotoSet:
 
 def photo_set(sources: Sequence[Source], table: SetTable, recipe: ParserRecipe) -> PhotoSet:
     """Sources that have a share in the recipe; raises TrainingStopped when none has."""
-    kept = [(source, float(getattr(recipe.shares, source.share))) for source in sources]
-    kept = [(source, share) for source, share in kept if share > 0]
-    if not kept:
-        raise TrainingStopped("There is nothing to train on: no source was given, or the recipe's shares are all 0.")
-    whole = sum(share for _, share in kept)
-    return PhotoSet(
-        tuple(source for source, _ in kept),
-        table,
-        tuple(share / whole for _, share in kept),
-        identity([], *(source.identity for source, _ in kept), table.sets.tolist()),
-    )
+    kept, shares = shared(sources, recipe.shares)
+    whole = identity([], *(source.identity for source in kept), table.sets.tolist())
+    return PhotoSet(kept, table, shares, whole)
 
 
 def read_pair(record: ParsingPicture, table: SetTable) -> Sample:
