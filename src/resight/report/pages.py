@@ -142,7 +142,7 @@ def encode_all(
     coded: dict[str, str] = {}
     total = 0
     for number, group in enumerate(groups):
-        for file in dict.fromkeys(group).keys() & pictures.keys() - coded.keys():
+        for file in dict.fromkeys(file for file in group if file in pictures and file not in coded):
             kind, data = encode(pictures[file], quality=quality)
             coded[file] = f"data:{kind};base64,{base64.b64encode(data).decode()}"
             total += len(coded[file])
