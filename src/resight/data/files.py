@@ -48,6 +48,22 @@ def write_beside(path: Path, *, synced: bool = True) -> Iterator[Path]:
                 partial.unlink(missing_ok=True)
 
 
+def check_place(path: Path) -> None:
+    """Raise CannotWrite where `write_beside` could not write a file, before the work that it is for; writes nothing."""
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if path.is_dir():
+        reason = "it is a folder"
+    elif not folder.is_dir():
+        reason = f"{folder} is a file"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = f"{folder} may not be written to"
+    else:
+        return
+    raise CannotWrite(f"Could not write {path}: {reason}. Choose another place.")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, whatever the place's own encoding, as `write_beside` writes."""
     with write_beside(path) as partial:
