@@ -79,14 +79,19 @@ def tiles_of(strip: Strip) -> tuple[Tile, ...]:
     return (strip.query, *strip.top, *strip.matches)
 
 
+def points(share: float) -> str:
+    """Write a share in 0..1 in hundredths with one digit."""
+    return f"{share * 100:.1f}"
+
+
 def percent(share: float) -> str:
     """Write a score in 0..1 as percent with one digit."""
-    return f"{share * 100:.1f}"
+    return f"{points(share)}%"
 
 
 def interval(bounds: Interval | None) -> str:
     """Write an interval in percent, or nothing."""
-    return f"{percent(bounds[0])}–{percent(bounds[1])}" if bounds else ""
+    return f"{points(bounds[0])}–{percent(bounds[1])}" if bounds else ""
 
 
 def environment() -> Environment:
@@ -100,6 +105,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "percent": percent,
+        "points": points,
         "interval": interval,
         "camera": camera_name,
         "rank": rank_name,
