@@ -252,7 +252,7 @@ def test_two_diagnoses_are_compared_by_cause(toy, tmp_path, capsys):
     assert "A and B" in (both / "difference.html").read_text(encoding="utf-8")
     said = capsys.readouterr().out
     assert "all that is lost" in said
-    assert "+0.0%" in said
+    assert "+0.0" in said
     run = json.loads((tmp_path / "b" / "run.json").read_text())
     (tmp_path / "b" / "run.json").write_text(json.dumps(run | {"thresholds": "other"}))
     assert main(["diagnose", "--compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 2

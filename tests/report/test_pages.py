@@ -89,7 +89,7 @@ def pictures(report: ReportInput) -> dict[str, np.ndarray]:
 
 def test_the_first_sentence_says_the_scores_their_intervals_and_who_was_left_out(report, pictures):
     text = Reader(render_page(report, pictures)[0]).text
-    sentence = "mAP 49.3 [45.0–54.0] and Rank-1 70.0 [60.0–80.0] : 40 queries answered, 3 unanswerable"
+    sentence = "mAP 49.3% [45.0–54.0%] and Rank-1 70.0% [60.0–80.0%] : 40 queries answered, 3 unanswerable"
     assert sentence in text
     for word in ("toy set", "protocol market", "model baseline-lite", "A note."):
         assert word in text

@@ -99,7 +99,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 def compare(folders: tuple[Path, ...], out: Path, console: Console, *, language: Language) -> int:
     """Print the loss of two diagnoses by cause, side by side, and write it as a page."""
-    from resight.commands.tables import plain_table
+    from resight.commands.tables import plain_table, points
     from resight.report.diagnosis_facts import DifferenceInput
     from resight.report.diagnosis_page import write_difference
 
@@ -118,13 +118,13 @@ def compare(folders: tuple[Path, ...], out: Path, console: Console, *, language:
         losses.append({})
         for row in tables.read_table(folder / "shares.csv"):
             losses[-1][row["cause"]] = losses[-1].get(row["cause"], 0.0) + float(row["loss"])
-    table = plain_table("cause", "A", "B", "B - A", tight=True)
+    table = plain_table("points of mAP lost", "A", "B", "B - A", tight=True)
     first, second = losses
     names = sorted({*first, *second}, key=lambda one: second.get(one, 0.0) - first.get(one, 0.0))
     rows = tuple((name, first.get(name, 0.0), second.get(name, 0.0)) for name in names)
     total = ("all that is lost", sum(first.values()), sum(second.values()))
     for name, a, b in (*rows, total):
-        table.add_row(name, f"{a:.1%}", f"{b:.1%}", f"{b - a:+.1%}")
+        table.add_row(name, f"{a * 100:.1f}", f"{b * 100:.1f}", points(b - a))
     console.print(f"A {folders[0]}\nB {folders[1]}", markup=False)
     console.print(table)
     write_difference(out, DifferenceInput(str(folders[0]), str(folders[1]), rows), language=language)

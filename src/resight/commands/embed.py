@@ -11,8 +11,10 @@ import numpy as np
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
+from resight.commands.tables import gallery_words
 from resight.data.reid_sets import ReidSet, plain_pictures
 from resight.errors import BadFeatures, DatasetNotFound
+from resight.evaluate.protocols import ProtocolName, match, rules_of
 from resight.search.features import Features, save_features, save_plain_features
 from resight.types import NO_CAMERA, Crop, Side
 
@@ -60,7 +62,7 @@ def embed(config: Embed) -> int:
     with torch_threads(config.threads):
         features = embed_set(reid_set, open_model(config.model), parts=config.parts)
     save_features(config.out, features, root=reid_set.root)
-    counts = f"{len(features.query.features)} query and {len(features.gallery.features)} gallery pictures"
+    counts = f"{len(features.query.features)} query and {gallery_words(features.gallery)}"
     print(f"{config.out}: {counts}, {features.gallery.features.shape[1]} numbers each.", file=sys.stderr)
     return 0
 
@@ -71,6 +73,30 @@ def open_model(name: str | None) -> Model:
     from resight.nn.device import best_device
 
     return load_model(name or DEFAULT_MODEL, device=best_device())
+
+
+def sides_to_search(reid_set: ReidSet, protocol: ProtocolName) -> tuple[list[Crop], list[Crop]]:
+    """Query and gallery of a data set that a protocol can search, before the long work of embedding them.
+
+    Raises DatasetNotFound where one of them has no pictures, BadFeatures for cameras that are needed and not known and
+    where no query has a true match.
+    """
+    query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
+    for split, crops in (("query", query), ("gallery", gallery)):
+        if not crops:
+            raise DatasetNotFound(f"{reid_set.root} has no {split} pictures, so there is nothing to search.")
+    matching = match(*labels_of(query, gallery, root=reid_set.root), rules_of(protocol))
+    if matching.pairs(0, len(query)).ignored.all():
+        raise no_answers(len(query), protocol)
+    return query, gallery
+
+
+def no_answers(queries: int, protocol: ProtocolName) -> BadFeatures:
+    """The error for a search in which every query is unanswerable."""
+    return BadFeatures(
+        f"None of the {queries:,} queries has a true match in the gallery that the protocol `{protocol}` counts; check "
+        "persons and cameras (`resight data check`), or pass `--protocol occluded` to count the query's own camera too."
+    )
 
 
 def embed_set(reid_set: ReidSet, model: Model, *, parts: Path | None = None) -> Features:

@@ -12,10 +12,11 @@ import numpy as np
 
 from resight.commands.datasets import SetOptions
 from resight.commands.evaluate_print import print_scores
+from resight.commands.tables import gallery_words
 from resight.data.images import real_file
-from resight.errors import BadFeatures, BadRecipe, DatasetNotFound
+from resight.errors import BadRecipe, DatasetNotFound
 from resight.evaluate.open_set import OpenSet, evaluate_open_set
-from resight.evaluate.protocols import ProtocolName, match, pool_queries, rules_of
+from resight.evaluate.protocols import ProtocolName, pool_queries, rules_of
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of, write_scores
 from resight.evaluate.statistics import check_chance
@@ -100,11 +101,9 @@ def evaluate(config: Evaluate) -> int:
     features = choose_distance(features, config.distance, config.part_share)
     scores = score_features(features, protocol=config.protocol, rng=np.random.default_rng(config.seed))
     if scores.answered == 0:
-        raise BadFeatures(
-            f"None of the {scores.unanswerable} queries has a right answer in the gallery that the protocol "
-            f"`{config.protocol}` counts; check persons and cameras (`resight data check`), or pass "
-            "`--protocol occluded` to count the query's own camera too."
-        )
+        from resight.commands.embed import no_answers
+
+        raise no_answers(scores.unanswerable, config.protocol)
     intervals = intervals_of(scores, rng=np.random.default_rng(config.seed), resamples=config.resamples)
     opened = _open_set(features, config) if config.open_set else None
     views = None
@@ -115,14 +114,13 @@ def evaluate(config: Evaluate) -> int:
             features, config.views, config.protocol, seed=config.seed, resamples=config.resamples
         )
     notes += _notes(features, scores, config)
-    gallery = len(features.gallery.persons)
     try:
         if config.json is not None:
             about = _about(config, features, opened, notes)
             about |= {} if views is None else evaluate_views.facts_of(*views)
-            write_scores(config.json, scores, intervals, gallery=gallery, about=about)
+            write_scores(config.json, scores, intervals, gallery=len(features.gallery.persons), about=about)
     finally:  # a full disk does not hide the scores, and a closed pipe does not lose the file
-        print_scores(scores, intervals, opened, gallery, notes, views)
+        print_scores(scores, intervals, opened, gallery_words(features.gallery), notes, views)
     return 0
 
 
@@ -180,17 +178,13 @@ def _features(config: Evaluate) -> tuple[Features, list[str]]:
 
 
 def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
-    from resight.commands.embed import embed_sides, labels_of, open_model
+    from resight.commands.embed import embed_sides, open_model, sides_to_search
 
     try:
         reid_set = config.reid_set(config.x)
+        query, gallery = sides_to_search(reid_set, config.protocol)
     except DatasetNotFound as error:
         raise DatasetNotFound(f"{error} ({EXPECTED}.)") from error
-    query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
-    for split, crops in (("query", query), ("gallery", gallery)):
-        if not crops:
-            raise DatasetNotFound(f"{config.x} has no {split} pictures, so there is nothing to search: {EXPECTED}.")
-    match(*labels_of(query, gallery, root=reid_set.root), rules_of(config.protocol))  # told before the long work
     model = open_model(config.model)
     features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
     notes = list(reid_set.notes)
@@ -234,6 +228,7 @@ def _about(config: Evaluate, features: Features, opened: OpenSet | None, notes: 
     about: dict[str, object] = {
         "metric": features.metric,
         "part_share": features.part_share,
+        "junk": int(features.gallery.junk.sum()),
         "source": config.x,
         "model": config.model,
         "resamples": config.resamples,
