@@ -58,7 +58,7 @@ def test_equal_runs_are_undecided_whatever_the_order_of_their_queries(
     one, same = run(tmp_path / "a.npz", noise=1.2), run(tmp_path / "b.npz", noise=1.2, reverse=True)
     code, out, _ = said(capsys, one, same)
     assert code == 0
-    assert row(out, "mAP")[3] in {"+0.00%", "-0.00%"}
+    assert row(out, "mAP")[3] in {"+0.00", "-0.00"}
     assert row(out, "mAP")[-2:] == ["1.0000", "undecided"]
 
 
@@ -67,7 +67,7 @@ def test_a_gain_below_the_bar_is_a_finding(tmp_path: Path, capsys: pytest.Captur
     assert said(capsys, worse, better, "--at-least", 0.01)[0] == 0
     code, out, _ = said(capsys, worse, better, "--at-least", 0.9)
     assert code == 1
-    assert "below the bar of +90.00%" in out
+    assert "below the bar of +90.00 points" in out
     assert said(capsys, better, worse, "--at-least", 0)[0] == 1
     assert said(capsys, worse, worse, "--at-least", 0)[0] == 0
 

@@ -106,7 +106,7 @@ def test_no_answered_query_is_no_score(tmp_path: Path, capsys: pytest.CaptureFix
     save_features(tmp_path / "f.npz", Features(one, one))
     code, out, err = said(capsys, tmp_path / "f.npz", "--json", tmp_path / "s.json")
     assert (code, out) == (2, "")
-    assert "None of the 2 queries has a right answer" in err
+    assert "None of the 2 queries has a true match" in err
     assert not (tmp_path / "s.json").exists()
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 
 import pytest
+from markupsafe import escape
 
 from resight.cli import main
+from resight.diagnose.labelled import COLUMNS, LABELLED
+from resight.report.words import say
 from toy_people import ToyCounts, write_market
 
 
@@ -33,6 +37,11 @@ def test_the_page_holds_the_drawn_queries_and_no_address_or_outcome(toy, tmp_pat
     assert not re.search(r"rank|\bAP\b|distance|true match", page)
     drawn = rows(out / "labels.csv")
     assert len(drawn) == 12
+    asked = [name for name in drawn[0] if name not in COLUMNS]
+    assert {"low_light", "low_res"} <= set(asked)
+    assert not {"occlusion", "carried_object"} & set(asked)  # nothing here measures them
+    assert re.findall(r'data-condition="(\w+)"', page) == asked
+    assert all(escape(say(f"ask_{name}").en) in page for name in asked)
     assert all(row["seen"] == row["low_light"] == "" for row in drawn)
 
 
@@ -67,10 +76,45 @@ def test_signals_are_checked_against_labels(toy, tmp_path, capsys):
     assert main([*words, "--check", str(out / "labels.csv")]) in (0, 1)
     said = capsys.readouterr().out
     assert "chance" in said
-    assert "not measured" in said  # no picture was labelled `occlusion`
+    assert "not measured" in said  # no picture was labelled `low_res`
+    assert f"{len(drawn)} of {len(drawn)} pictures were labelled" in said
     found = {row["condition"]: row for row in rows(out / "agreement.csv")}
     assert 0 <= float(found["low_light"]["low"]) <= float(found["low_light"]["auc"]) <= 1
-    assert found["occlusion"]["auc"] == ""
+    assert found["low_res"]["auc"] == ""
+
+
+def test_the_next_command_names_the_written_file_and_refuses_one_without_answers(toy, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "my labels"
+    assert main(["label", str(toy), "--out", str(out), "--count", "3", "--parser", "none"]) == 0
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Then: ")]
+    words = shlex.split(told.removeprefix("Then: resight "))
+    assert words == ["label", str(toy), "--check", str(out / "labels.csv")]
+    refuse_to_measure(monkeypatch)
+    assert main(words) == 2
+    assert "none of its 3 pictures is labelled" in capsys.readouterr().err
+
+
+def refuse_to_measure(monkeypatch):
+    monkeypatch.setattr("resight.commands.label.conditions_of", lambda *_: pytest.fail("pictures were measured"))
+
+
+def test_what_cannot_be_drawn_or_written_is_refused_before_pictures_are_measured(toy, tmp_path, capsys, monkeypatch):
+    refuse_to_measure(monkeypatch)
+    assert main(["label", str(toy), "--out", str(tmp_path / "labels"), "--count", "0"]) == 2
+    assert "--count is 0" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main(["label", str(toy), "--out", str(tmp_path / "file")]) == 2
+    assert "file is a file" in capsys.readouterr().err
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "labels.csv").write_text("file\n")
+    assert main(["label", str(toy), "--out", str(tmp_path / "there")]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_every_condition_that_may_be_labelled_has_a_question_in_plain_words():
+    asked = [say(f"ask_{name}").en for name in LABELLED]
+    assert all("?" in words for words in asked)
+    assert len(set(asked)) == len(LABELLED)
 
 
 def test_labels_of_another_set_are_refused(toy, tmp_path, capsys):

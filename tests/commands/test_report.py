@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from resight.cli import main
 from resight.commands.report import HEADS_NOTE, Report, report
 from resight.data.images import read_picture
 from resight.errors import BadFeatures, BadRecipe, CannotWrite, DatasetNotFound
@@ -69,6 +71,18 @@ def test_a_features_file_and_its_pictures_become_a_page_and_strips(file, market,
     printed = capsys.readouterr().out
     assert str(out) in printed
     assert "mAP" in printed
+
+
+def test_the_search_is_counted_and_scored_in_the_words_of_evaluate(file, tmp_path, capsys):
+    assert main(["evaluate", str(file), "--resamples", "100"]) == 0
+    said = capsys.readouterr().out
+    report(Report(x=str(file), out=tmp_path / "r.html"))
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    (gallery,) = re.findall(r"4 queries × \d+ gallery pictures \(and \d+ junk\)", said)
+    assert gallery in page
+    (mean_ap,) = re.findall(r"mAP +(\d+\.\d%) ", said)
+    assert f"<strong>mAP {mean_ap}</strong>" in page
+    assert f"mAP {mean_ap}," in capsys.readouterr().out
 
 
 def test_a_features_file_that_names_its_root_needs_no_images(file, market, tmp_path):
@@ -151,6 +165,29 @@ def test_a_missing_image_folder_and_a_negative_number_are_said(file, tmp_path):
         report(Report(x=str(file), images=tmp_path / "nowhere"))
     with pytest.raises(BadRecipe, match="--worst is -3"):
         report(Report(x=str(file), worst=-3))
+
+
+def refused_before_embedding(monkeypatch, config: Report, error: type[Exception], says: str) -> None:
+    embed = pytest.importorskip("resight.commands.embed")
+    monkeypatch.setattr(embed, "open_model", lambda name: pytest.fail("the model was opened"))
+    with pytest.raises(error, match=says):
+        report(config)
+
+
+def test_what_cannot_become_a_page_is_refused_before_anything_is_embedded(market, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for out in ("file/r.html", "folder"):
+        refused_before_embedding(monkeypatch, Report(x=str(market), out=tmp_path / out), CannotWrite, out)
+    page, png = tmp_path / "r.html", tmp_path / "file"
+    refused_before_embedding(monkeypatch, Report(x=str(market), out=page, png=png), CannotWrite, "file")
+    own = tmp_path / "own"
+    for split in ("query", "gallery"):
+        for person in ("a", "b"):
+            (own / split / person).mkdir(parents=True)
+            Image.new("RGB", (8, 16)).save(own / split / person / f"{split}.png")
+    refused_before_embedding(monkeypatch, Report(x=str(own), out=page), BadFeatures, "camera")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "own"]
 
 
 def test_a_search_without_any_answer_is_said(features, tmp_path):

@@ -84,6 +84,10 @@ def test_a_full_disk_is_said_in_one_sentence_and_keeps_the_old_file(tmp_path: Pa
 
 def test_a_file_in_the_place_of_a_folder_is_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
+    check_place(tmp_path / "new" / "x")  # tells nothing and makes nothing
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(CannotWrite, match="file is a file"):
+        check_place(tmp_path / "file" / "deep" / "x")
     with pytest.raises(CannotWrite, match="Could not write"), write_beside(tmp_path / "file" / "x") as partial:
         partial.write_text("never")
 

@@ -64,7 +64,7 @@ def test_foreign_layouts_are_refused(tmp_path):
         read_strip(paint(tmp_path / "bare.png", [True] * 10, frame=0))
 
 
-def test_the_command_counts_as_the_strips_were_painted(tmp_path, capsys):
+def test_the_command_counts_as_the_strips_were_painted(tmp_path, capsys, monkeypatch):
     folder = tmp_path / "old"
     folder.mkdir()
     for number, right in enumerate(([1] * 10, [0] * 10, [0, 1] * 5)):
@@ -79,3 +79,8 @@ def test_the_command_counts_as_the_strips_were_painted(tmp_path, capsys):
     Image.new("RGB", (64, 128)).save(folder / "crop.png")
     assert main(["strips", str(folder), "--out", str(tmp_path / "out")]) == 1
     assert main(["strips", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
+    capsys.readouterr()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("resight.commands.strips.read_strip", lambda *_, **__: pytest.fail("a strip was read"))
+    assert main(["strips", str(folder), "--out", str(tmp_path / "file")]) == 2
+    assert "file is a file" in capsys.readouterr().err

@@ -172,17 +172,49 @@ def test_a_row_scored_once_may_hold_its_interval_alone_and_is_compared_with_noth
         read_entries(tmp_path)
 
 
-def test_files_that_are_no_rows_are_named(tmp_path: Path) -> None:
-    (tmp_path / "x.json").write_text("{}")
-    with pytest.raises(BadFeatures, match=r"x.json is no row"):
+@pytest.mark.parametrize("content", ["{}", "[1]", '{"method": "baseline"}', "no JSON"])
+def test_files_that_are_no_rows_are_named_in_one_plain_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(BadFeatures, match=r"^\S+x.json is no row of the leaderboard; [^()]*\.$"):
         read_entries(tmp_path)
 
 
+def test_a_folder_without_results_is_refused(tmp_path: Path, capsys) -> None:
+    assert main(["leaderboard", "--results", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{tmp_path} holds no results" in said.err
+
+
+def test_the_table_names_recipes_and_what_they_start_from_and_fits_into_120_signs(tmp_path: Path, capsys) -> None:
+    for method, seed, recipe, seconds in (
+        ("baseline", 1, "baseline-lite", 600),
+        ("baseline", 2, "baseline-pasted", 600),
+        ("one-pass", 1, "one-pass-more", 300),
+        ("visible-parts-global", 1, "my own", None),
+    ):
+        write_entry(tmp_path, replace(entry(method, seed, 0.5, training_seconds=seconds), recipe=recipe))
+    for words in (["--results", str(tmp_path)], []):
+        assert main(["leaderboard", *words]) == 0
+        printed = capsys.readouterr().out
+        assert max(map(len, printed.splitlines())) <= 120
+        if words:
+            lines = [line.split() for line in printed.splitlines()]
+            place = next(number for number, line in enumerate(lines) if line[:3] == ["baseline", "baseline-lite", "1"])
+            assert lines[place][-1] == "10"
+            assert lines[place + 1] == ["baseline-pasted"]
+            (late,) = [line for line in lines if line[:1] == ["one-pass"]]
+            assert late[1] == "one-pass-more"
+            assert late[-3:] == ["5", "+", "start"]
+            assert "+ start: without" in printed
+
+
 def test_rows_that_were_not_run_are_printed_as_not_measured(tmp_path: Path, capsys) -> None:
+    write_entry(tmp_path, replace(entry("mgcam", 1, 0.5), backbone="mscan"))
     assert main(["leaderboard", "--results", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert all(row.method in printed for row in ROWS)
-    assert "0.0%" not in printed
+    assert "not measured, since it is two nets" in printed
     for seed in (1, 2, 3):
         write_entry(tmp_path, entry("baseline", seed, 0.5, parameters=3_400_000))
         write_entry(tmp_path, entry("spreid", seed, 0.7))

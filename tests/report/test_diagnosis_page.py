@@ -151,7 +151,7 @@ def test_the_keyboard_reaches_everything_that_a_mouse_does(page):
             assert tag == "button", control
     assert text.count("data-sort>") == text.count('<th scope="col" aria-sort="') == 11
     assert 'aria-pressed="false"' in text
-    assert text.count('class="scroll" tabindex="0" role="region"') == 4
+    assert text.count('class="scroll" tabindex="0" role="region"') == 5
     assert '<input type="radio"' in text
     assert "Escape" in text
     assert ":focus-visible" in text
@@ -161,6 +161,15 @@ def test_what_a_cause_filters_names_its_cause(page):
     text = render_diagnosis(page, {}, {})
     for tag in ("tr", "div", "figure", "td"):
         assert f'<{tag} data-of="low_light"' in text or re.search(rf'<{tag} [^>]*data-of="low_light"', text), tag
+
+
+def test_what_to_do_stands_apart_from_the_numbers_and_follows_the_choice_of_a_cause(page):
+    text = render_diagnosis(page, {}, {})
+    causes, rest = text[text.index('<table class="causes"') :].split("</table>", 1)
+    assert say("remedy_none").en not in causes
+    table = rest[: rest.index("</table>")]
+    assert re.findall(r'<tr data-of="(\w+)">', table) == [one.cause for one in page.causes]
+    assert table.count("<code>x</code>") == len(page.causes)
 
 
 def test_without_pictures_the_page_has_no_strips_and_says_why(page):
@@ -219,7 +228,7 @@ def test_two_diagnoses_differ_by_cause_with_what_is_mended_left_and_solid(tmp_pa
     rows = (Change("low_light", 0.3, 0.1, -0.25, -0.15), Change("unexplained", 0.2, 0.25, -0.01, 0.11))
     write_difference(out, DifferenceInput("<a>", "b", rows, Change("all", 0.5, 0.35, -0.2, -0.1)))
     text = out.read_text(encoding="utf-8")
-    assert "mAP goes from 50.0 to 65.0 (+15.0, +10.0 … +20.0)" in text
+    assert "mAP goes from 50.0% to 65.0% (+15.0, +10.0 … +20.0 points)" in text
     assert "&lt;a&gt;" in text
     mended, worse = re.findall(r'<tr>.*?<i class="(\w+)" style="width:([\d.]+)%".*?</tr>', text, flags=re.DOTALL)
     assert mended == ("less", "40.00")  # half the width stands for the farthest end, 0.25

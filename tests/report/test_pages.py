@@ -11,7 +11,7 @@ import pytest
 
 from resight.errors import CannotWrite
 from resight.report.facts import CameraPairs, Histogram, ReportInput, Scores, Strip, Tile
-from resight.report.pages import render_page, tiles_of, write_page
+from resight.report.pages import encode_all, render_page, tiles_of, write_page
 
 VOID = {"meta", "br", "link", "img"}
 EVIL = "x\"><script>alert(1)</script>&'</style>.jpg"
@@ -89,7 +89,7 @@ def pictures(report: ReportInput) -> dict[str, np.ndarray]:
 
 def test_the_first_sentence_says_the_scores_their_intervals_and_who_was_left_out(report, pictures):
     text = Reader(render_page(report, pictures)[0]).text
-    sentence = "mAP 49.3 [45.0–54.0] and Rank-1 70.0 [60.0–80.0] : 40 queries answered, 3 unanswerable"
+    sentence = "mAP 49.3% [45.0–54.0%] and Rank-1 70.0% [60.0–80.0%] : 40 queries answered, 3 unanswerable"
     assert sentence in text
     for word in ("toy set", "protocol market", "model baseline-lite", "A note."):
         assert word in text
@@ -150,6 +150,22 @@ def test_right_and_wrong_are_told_by_marks_too(report, pictures):
     assert page.count('class="tile wrong"') == 4 * 9
 
 
+def test_a_rank_of_any_length_and_its_distance_are_never_cut(report):
+    far = Tile("far.jpg", "7", "2", rank=1_234_567, distance=0.5, right=True, tied=True)
+    page, _ = render_page(replace(report, strips=(replace(report.strips[0], matches=(far,)),)), {})
+    cutting = [
+        selector.strip()
+        for selectors, rule in re.findall(r"([^{}]+)\{([^{}]*)\}", page[: page.index("</style>")])
+        for selector in selectors.split(",")
+        if "overflow:hidden" in rule
+    ]
+    assert ".cut" in cutting
+    assert {one.split()[-1] for one in cutting} <= {".cut", ".tile>.pic"}
+    tile = page[page.index("far.jpg") :]
+    assert '<span class="line"><b>1234567=</b></span>' in tile
+    assert '<span class="distance">0.500</span>' in tile
+
+
 def test_file_names_and_titles_cannot_become_html(report):
     evil = replace(report, title=EVIL, strips=(strip(0, names=EVIL + "{}"),), facts=((EVIL, EVIL),), notes=(EVIL,))
     pixels = {tile.file: np.zeros((4, 2, 3), np.uint8) for tile in tiles_of(evil.strips[0])[:3]}
@@ -172,6 +188,13 @@ def test_missing_pictures_are_counted(report, pictures):
     some = dict(list(pictures.items())[2:])
     text = Reader(render_page(report, some)[0]).text
     assert f"2 of {len(pictures)} pictures could not be read" in text
+
+
+def test_pictures_are_stored_in_the_order_of_their_first_use():
+    groups = [["b", "a", "b"], ["c", "a", "lost"], ["z", "d"]]
+    pictures = {name: np.zeros((4, 2, 3), np.uint8) for name in "abcdz"}
+    coded, kept = encode_all(groups, pictures, 1_000_000)
+    assert (list(coded), kept) == (["b", "a", "c", "z", "d"], 3)
 
 
 def test_a_page_that_would_grow_too_large_drops_its_last_strips_and_says_so(report):

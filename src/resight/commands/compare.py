@@ -74,7 +74,8 @@ def compare(config: Compare) -> int:
         return 0
     gain = found["mAP"].difference
     fine = gain >= config.at_least
-    print(f"mAP gain {gain:+.2%} is {'at least' if fine else 'below'} the bar of {config.at_least:+.2%}.")
+    side = "at least" if fine else "below"
+    print(f"mAP gain {gain * 100:+.2f} is {side} the bar of {config.at_least * 100:+.2f} points.")
     return 0 if fine else FINDINGS
 
 
@@ -126,7 +127,7 @@ def _same_queries(first: QueryScores, second: QueryScores, config: Compare) -> I
         raise BadFeatures(f"{config.a} and {config.b} name other persons on the same queries; use one data set.")
     if first.gallery != second.gallery:
         raise BadFeatures(
-            f"{config.a} searched {first.gallery:,} gallery pictures and {config.b} {second.gallery:,}: "
+            f"{config.a} searched {first.gallery:,} gallery pictures and {config.b} {second.gallery:,}, junk included: "
             "a larger gallery is harder, so this is no fair comparison."
         )
     return order
@@ -147,8 +148,8 @@ def _print(config: Compare, found: dict[str, PairedDifference], means: dict[str,
         table.add_row(
             name,
             *(f"{mean:.1%}" for mean in means[name]),
-            f"{result.difference:+.2%}",
-            "not measured" if np.isnan(result.low) else f"{result.low:+.2%} … {result.high:+.2%}",
+            f"{result.difference * 100:+.2f}",
+            "not measured" if np.isnan(result.low) else f"{result.low * 100:+.2f} … {result.high * 100:+.2f}",
             f"{result.p_value:.4f}",
             _verdict(result),
         )
@@ -156,8 +157,8 @@ def _print(config: Compare, found: dict[str, PairedDifference], means: dict[str,
     console.print(f"A {config.a}\nB {config.b}", markup=False)
     console.print(table)
     console.print(
-        f"{one.queries:,} queries of {one.persons:,} persons; interval by paired bootstrap, p by sign flips, both over "
-        "persons. What another training seed would change is in neither."
+        f"B - A in points. {one.queries:,} queries of {one.persons:,} persons; interval by paired bootstrap, p by sign "
+        "flips, both over persons. What another training seed would change is in neither."
     )
 
 

@@ -138,7 +138,7 @@ def diagnose(config: Diagnose) -> int:
     page = config.folder / "report.html"
     facts = {"model": _named(config), "protocol": config.protocol, "thresholds": f"{thresholds.version}, {RULES}"}
     if fixed is not None:
-        facts["fixes_decided"] = f"{fixed[0]}: {100 - ledger.loss * 100:.2f} → {fixed[1] * 100:.2f}"
+        facts["fixes_decided"] = f"{fixed[0]}: {1 - ledger.loss:.2%} → {fixed[1]:.2%}"
     write_report(
         page,
         found,
@@ -154,8 +154,8 @@ def diagnose(config: Diagnose) -> int:
     )
     print_findings(console, found, config.folder, parsed=parser[0] is not None)
     if fixed is not None:
-        before, after = 100 - ledger.loss * 100, fixed[1] * 100
-        told = f"{fixed[0]} pairs are one person by {FIXES}: mAP {before:.2f} before, {after:.2f} with them as one"
+        before, after = 1 - ledger.loss, fixed[1]
+        told = f"{fixed[0]} pairs are one person by {FIXES}: mAP {before:.2%} before, {after:.2%} with them as one"
         console.print(f"{told}. Everything above counts them as two.", markup=False)
     console.print(f"Page: {page}", markup=False)
     return 0

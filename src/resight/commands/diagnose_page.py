@@ -107,7 +107,7 @@ def compare(
     folders: tuple[Path, ...], out: Path, console: Console, *, language: Language, seed: int, resamples: int
 ) -> int:
     """Print the loss of two diagnoses by cause, side by side, and write it as a page."""
-    from resight.commands.tables import plain_table
+    from resight.commands.tables import plain_table, points
     from resight.report.diagnosis_facts import DifferenceInput
     from resight.report.diagnosis_page import write_difference
 
@@ -126,7 +126,7 @@ def compare(
     table = plain_table("cause", "A", "B", "B - A", "95 %", tight=True)
     for one in (*rows, replace(total, cause="all that is lost")):
         ends = f"{one.low * 100:+.1f} … {one.high * 100:+.1f}"
-        table.add_row(one.cause, f"{one.first * 100:.1f}", f"{one.second * 100:.1f}", f"{one.more * 100:+.1f}", ends)
+        table.add_row(one.cause, f"{one.first * 100:.1f}", f"{one.second * 100:.1f}", points(one.more), ends)
     console.print(f"A {folders[0]}\nB {folders[1]}", markup=False)
     console.print(table)
     console.print(

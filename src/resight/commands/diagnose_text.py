@@ -110,7 +110,7 @@ def sentence(ledger: Ledger, split: Split) -> str:
     """Say the whole diagnosis in one sentence."""
     parts = [f"{name.replace('_', ' ')} {loss * 100:.1f}" for name, loss in split.by_cause().items()]
     parts.append(f"unexplained {split.unexplained.loss * 100:.1f}")
-    return f"mAP {100 - ledger.loss * 100:.1f}. Of the {ledger.loss * 100:.1f} lost: {', '.join(parts)}."
+    return f"mAP {1 - ledger.loss:.1%}. Of the {ledger.loss * 100:.1f} points lost: {', '.join(parts)}."
 
 
 def _twin(twins: Twins | None) -> tuple[str, str]:

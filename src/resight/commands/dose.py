@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
+from resight.commands.tables import points
 from resight.data.images import read_picture, resize
 from resight.diagnose.conditions import FEWEST
 from resight.diagnose.dose import COMPANY, COURSES, Curve, Setting, dose_curve, with_company
@@ -209,9 +210,10 @@ def _rows(curves: Sequence[tuple[Curve, str]], *, model: str) -> Table:
 
 
 def _print(curve: Curve, unit: str) -> None:
-    print(f"{curve.condition} ({unit}), spoilt: {curve.setting}")
+    print(f"{curve.condition} ({unit}), spoilt: {curve.setting}; mAP, and its change in points")
     for one in curve.points:
-        print(f"  {one.level:>5g}  mAP {one.mean_ap:6.1%}  {one.difference:+7.1%}  {one.low:+.1%} … {one.high:+.1%}")
+        change = f"{points(one.difference):>6}  {points(one.low)} … {points(one.high)}"
+        print(f"  {one.level:>5g}  mAP {one.mean_ap:6.1%}  {change}")
     print(
         "  half of the mAP is never lost" if np.isnan(curve.half) else f"  half of the mAP is lost at {curve.half:.2g}"
     )

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from resight.commands.datasets import SetOptions
+from resight.commands.datasets import SetOptions, check_cameras
 from resight.commands.progress import bar
+from resight.commands.tables import gallery_words
 from resight.data.files import check_place
 from resight.data.images import read_picture
 from resight.data.reid_sets import ReidSet
-from resight.errors import BadFeatures, BadPicture
+from resight.errors import BadFeatures, BadPicture, DatasetNotFound
+from resight.evaluate.protocols import ProtocolName, match, rules_of
 from resight.search.features import Features, save_features, save_plain_features
 from resight.types import NO_CAMERA, Crop, Side
 
@@ -65,7 +67,7 @@ def embed(config: Embed) -> int:
         else:
             features, problems = embed_set(found, model, parts=config.parts), []
             save_features(config.out, features, root=found.root)
-            counts = f"{len(features.query.features):,} query and {len(features.gallery.features):,} gallery pictures"
+            counts = f"{len(features.query.features):,} query and {gallery_words(features.gallery)}"
             width = features.gallery.features.shape[1]
     for problem in problems:
         print(f"resight: {problem}", file=sys.stderr)
@@ -81,6 +83,33 @@ def open_model(name: str | None) -> Model:
     from resight.nn.device import best_device
 
     return load_model(name or DEFAULT_MODEL, device=best_device())
+
+
+def sides_to_search(reid_set: ReidSet, protocol: ProtocolName, *, instead: str) -> tuple[list[Crop], list[Crop]]:
+    """Query and gallery of a data set that a protocol can search, before the long work of embedding them.
+
+    `instead` is the command that needs no cameras.
+
+    Raises DatasetNotFound where one of them has no pictures, BadFeatures for cameras that are needed and not known and
+    where no query has a true match.
+    """
+    query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
+    for split, crops in (("query", query), ("gallery", gallery)):
+        if not crops:
+            raise DatasetNotFound(f"{reid_set.root} has no {split} pictures, so there is nothing to search.")
+    check_cameras(reid_set, [*query, *gallery], protocol, instead=instead)
+    matching = match(*labels_of(query, gallery, root=reid_set.root), rules_of(protocol))
+    if matching.pairs(0, len(query)).ignored.all():
+        raise no_answers(len(query), protocol)
+    return query, gallery
+
+
+def no_answers(queries: int, protocol: ProtocolName) -> BadFeatures:
+    """The error for a search in which every query is unanswerable."""
+    return BadFeatures(
+        f"None of the {queries:,} queries has a true match in the gallery that the protocol `{protocol}` counts; check "
+        "persons and cameras (`resight data check`), or pass `--protocol occluded` to count the query's own camera too."
+    )
 
 
 def embed_set(reid_set: ReidSet, model: Model, *, parts: Path | None = None) -> Features:

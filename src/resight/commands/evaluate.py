@@ -11,8 +11,10 @@ import numpy as np
 
 from resight.commands.datasets import SET_OPTIONS, SetOptions
 from resight.commands.evaluate_print import print_scores
-from resight.commands.evaluate_source import EXPECTED, features_of, no_answers
+from resight.commands.embed import no_answers
+from resight.commands.evaluate_source import EXPECTED, features_of
 from resight.commands.options import refuse
+from resight.commands.tables import gallery_words
 from resight.data.files import check_place
 from resight.data.keypoints import read_keypoints
 from resight.errors import BadRecipe
@@ -115,14 +117,13 @@ def evaluate(config: Evaluate) -> int:
             features, config.views, config.protocol, seed=config.seed, resamples=config.resamples
         )
     notes += _notes(features, scores, config)
-    gallery = len(features.gallery.persons)
     try:
         if config.json is not None:
             about = _about(config, features, opened, notes)
             about |= {} if views is None else evaluate_views.facts_of(*views)
-            write_scores(config.json, scores, intervals, gallery=gallery, about=about)
+            write_scores(config.json, scores, intervals, gallery=len(features.gallery.persons), about=about)
     finally:  # a full disk does not hide the scores, and a closed pipe does not lose the file
-        print_scores(scores, intervals, opened, gallery, notes, views)
+        print_scores(scores, intervals, opened, gallery_words(features.gallery), notes, views)
     return 0
 
 
@@ -194,6 +195,7 @@ def _about(config: Evaluate, features: Features, opened: OpenSet | None, notes: 
     about: dict[str, object] = {
         "metric": features.metric,
         "part_share": features.part_share,
+        "junk": int(features.gallery.junk.sum()),
         "source": config.x,
         "model": config.model,
         "resamples": config.resamples,

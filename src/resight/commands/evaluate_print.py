@@ -25,16 +25,15 @@ def print_scores(
     scores: RankingScores,
     intervals: Intervals,
     opened: OpenSet | None,
-    gallery: int,
+    gallery: str,
     notes: list[str],
     views: tuple[ViewScores, dict[str, Intervals]] | None,
 ) -> None:
-    """Print the table of scores, what was measured beside them, and the notes."""
+    """Print the table of scores, what was measured beside them, and the notes; `gallery` says what was searched."""
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
-    counts = f"{len(scores.persons):,} queries × {gallery:,} gallery pictures"
-    console.print(f"{counts}, {scores.answered:,} queries answered")
+    console.print(f"{len(scores.persons):,} queries × {gallery}, {scores.answered:,} queries answered")
     table = plain_table("", "score", "95 % interval", "what it is", left=(0, 3))
     rows = [
         ("mAP", scores.mean_ap, intervals.mean_ap, "precision at hits"),

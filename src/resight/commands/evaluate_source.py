@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from resight.commands.datasets import SET_OPTIONS, check_cameras
+from resight.commands.datasets import SET_OPTIONS
 from resight.commands.options import command_line, refuse
 from resight.data.images import real_file
 from resight.data.reid_sets import plain_pictures
-from resight.errors import BadFeatures, DatasetNotFound
-from resight.evaluate.protocols import match, pool_queries, rules_of
+from resight.errors import DatasetNotFound
+from resight.evaluate.protocols import pool_queries, rules_of
 from resight.search.features import Features, load_features, side
 from resight.types import Side
 
@@ -41,7 +41,7 @@ def features_of(config: Evaluate) -> tuple[Features, list[str]]:
 
 
 def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
-    from resight.commands.embed import embed_sides, labels_of, open_model
+    from resight.commands.embed import embed_sides, open_model, sides_to_search
 
     try:
         reid_set = config.reid_set(config.x)
@@ -49,15 +49,8 @@ def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
         if plain_pictures(config.x):
             raise DatasetNotFound(f"{error} Label maps are scored with `--truth MAPS`.") from error
         raise
-    query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
-    for split, crops in (("query", query), ("gallery", gallery)):
-        if not crops:
-            raise DatasetNotFound(f"{config.x} has no {split} pictures, so there is nothing to search.")
     instead = command_line("evaluate", config, protocol="occluded")
-    check_cameras(reid_set, [*query, *gallery], config.protocol, instead=instead)
-    matching = match(*labels_of(query, gallery, root=reid_set.root), rules_of(config.protocol))
-    if matching.pairs(0, len(query)).ignored.all():  # told before the long work
-        raise no_answers(len(query), config.protocol)
+    query, gallery = sides_to_search(reid_set, config.protocol, instead=instead)
     model = open_model(config.model)
     features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
     notes = list(reid_set.notes)
@@ -71,14 +64,6 @@ def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
                 f"{len(features.query.persons)}: one for each person and camera, by mean at length 1"
             )
     return features, notes
-
-
-def no_answers(queries: int, protocol: str) -> BadFeatures:
-    """What to say where nothing can be scored."""
-    return BadFeatures(
-        f"None of the {queries} queries has a right answer in the gallery that the protocol `{protocol}` counts; check "
-        "persons and cameras (`resight data check`), or pass `--protocol occluded` to count the query's own camera too."
-    )
 
 
 def _more_query_pictures(reid_set: ReidSet, query: Side, model: Model, parts: Path | None) -> Side | None:

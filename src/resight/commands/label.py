@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from resight.commands.conditions import conditions_of, open_parser
 from resight.commands.datasets import SetOptions
+from resight.data.files import check_place
 from resight.data.reid_sets import ReidSet
 from resight.diagnose.conditions import Conditions
 from resight.diagnose.labelled import (
@@ -65,32 +67,38 @@ def label(config: Label) -> int:
     check_chance(seed=config.seed, resamples=DRAWS)
     if config.check is not None and config.labels is not None:
         raise BadRecipe("--check and --labels were both given; go on with labels first, then check them.")
+    if config.count < 1:
+        raise BadRecipe(f"--count is {config.count}; give the number of queries to label, 1 or more.")
     reid_set = config.reid_set(config.dataset)
     if config.check is not None:
-        return _check(config, reid_set, read_labels(config.check))
+        return _check(config, config.check, reid_set)
+    check_place(config.out / PAGE)
+    table = config.out / "labels.csv"
+    if table.exists() and config.labels is None:
+        raise CannotWrite(f"{table} is there already: go on with `--labels {table}`, or choose another --out.")
     if config.labels is not None:
         labels = read_labels(config.labels)
         _rows_of(labels, reid_set)
     else:
-        found = _measured(config, reid_set)
-        rows, weights = draw_queries(
-            {name: found.scores[name] for name in LABELLED if name in found.scores},
-            most=config.count,
-            rng=np.random.default_rng(config.seed),
-        )
-        files = tuple(found.files[row] for row in rows)
-        nothing = tuple[Answer, ...]("no" for _ in rows)
-        labels = Labels(files, weights, np.zeros(len(rows), np.bool_), dict.fromkeys(LABELLED, nothing))
-    return _write(config, reid_set, labels)
+        labels = _drawn(config, reid_set)
+    return _write(config, table, reid_set, labels)
 
 
-def _write(config: Label, reid_set: ReidSet, labels: Labels) -> int:
+def _drawn(config: Label, reid_set: ReidSet) -> Labels:
+    """Queries to label, by the conditions that can be measured here."""
+    found = _measured(config, reid_set)
+    names: tuple[str, ...] = LABELLED
+    known = {name: found.scores[name] for name in names if not np.isnan(found.scores.get(name, np.nan)).all()}
+    rows, weights = draw_queries(known, most=config.count, rng=np.random.default_rng(config.seed))
+    files = tuple(found.files[row] for row in rows)
+    nothing = tuple[Answer, ...]("no" for _ in rows)
+    return Labels(files, weights, np.zeros(len(rows), np.bool_), dict.fromkeys(known, nothing))
+
+
+def _write(config: Label, table: Path, reid_set: ReidSet, labels: Labels) -> int:
     from resight.report.label_page import write_label_page
     from resight.report.pictures import read_shrunk
 
-    table = config.out / "labels.csv"
-    if table.exists() and config.labels is None:
-        raise CannotWrite(f"{table} is there already: go on with `--labels {table}`, or choose another --out.")
     pictures = read_shrunk(dict.fromkeys(labels.files), [reid_set.root], blur_heads=False)
     names = (*COLUMNS, *labels.answers)
     page = config.out / PAGE
@@ -98,12 +106,18 @@ def _write(config: Label, reid_set: ReidSet, labels: Labels) -> int:
         page, names, label_rows(labels), pictures, conditions=tuple(labels.answers), title=Path(config.dataset).name
     )
     write_labels(table, labels)
-    print(f"{shown} of {len(labels.files)} pictures: open {page} and save its CSV; nothing leaves your machine.")
-    print(f"Then: resight label {config.dataset} --check labels.csv")
+    print(f"{shown} of {len(labels.files)} pictures: open {page}, answer, and save its CSV over {table}.")
+    print("Nothing leaves your machine.")
+    print(f"Then: {shlex.join(['resight', 'label', config.dataset, '--check', str(table)])}")
     return 0
 
 
-def _check(config: Label, reid_set: ReidSet, labels: Labels) -> int:
+def _check(config: Label, path: Path, reid_set: ReidSet) -> int:
+    labels = read_labels(path)
+    seen, count = int(labels.seen.sum()), len(labels.files)
+    if seen == 0:
+        raise BadRecipe(f"{path}: none of its {count:,} pictures is labelled yet; answer on the page, save its CSV.")
+    check_place(config.out / "agreement.csv")
     rows = _rows_of(labels, reid_set)
     found = _measured(config, reid_set)
     persons = np.array([crop.person for crop in reid_set.crops("query")])[rows]
@@ -114,11 +128,11 @@ def _check(config: Label, reid_set: ReidSet, labels: Labels) -> int:
         persons,
         rng=np.random.default_rng(config.seed),
     )
-    _print(result, int(labels.seen.sum()))
+    _print(result, f"{seen:,} of {count:,}")
     return _write_agreement(config.out, result)
 
 
-def _print(result: tuple[Agreement, ...], seen: int) -> None:
+def _print(result: tuple[Agreement, ...], seen: str) -> None:
     from rich.console import Console
 
     from resight.commands.tables import plain_table

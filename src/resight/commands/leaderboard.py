@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,6 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from resight.commands.tables import plain_table
+from resight.config import read_recipe, recipe_names
 from resight.data.files import as_json_kinds
 from resight.errors import DatasetNotFound
 from resight.evaluate.leaderboard import CONDITIONS, ROWS, Contrast, Entry, Row, contrasts, read_entries, summary
@@ -20,13 +23,14 @@ INSTALLED: Final = Path(__file__).parents[1] / "leaderboard"
 IN_REPOSITORY: Final = Path(__file__).parents[3] / "benchmarks" / "results" / "leaderboard"
 SHOWN: Final = ("clean", "occluded-40", "other-view")
 MISSING: Final = "not measured"
+WIDTH: Final = 116
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leaderboard:
     """Print the table of methods from committed results, with intervals over training seeds and persons.
 
-    Rows that were not run are printed as "not measured". Below the table stand the differences that papers claim: one
+    Rows that were not run are named below it as "not measured", then the differences that papers claim: one
     is "better" or "worse" only where its interval over seeds and persons leaves out 0, else "undecided".
     """
 
@@ -44,6 +48,8 @@ def leaderboard(config: Leaderboard) -> int:
     if config.results is not None and not folder.is_dir():
         raise DatasetNotFound(f"There is no folder {folder}; name one with results, or leave --results out.")
     entries = read_entries(folder)
+    if not entries:
+        raise DatasetNotFound(f"{folder} holds no results (*.json); name a folder with some, or leave --results out.")
     wanted = (config.protocol,) if config.protocol else ("validation", "market1501")
     boards = {protocol: [entry for entry in entries if entry.protocol == protocol] for protocol in wanted}
     if config.json:
@@ -66,49 +72,79 @@ def _print(protocol: str, entries: Sequence[Entry]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True, width=400)
-    what = {"validation": "held-out training persons", "market1501": "Market-1501, official test split"}[protocol]
-    console.print(f"{what}; mAP with its 95 % interval over seeds and persons (p: over persons alone)")
-    heads = ("method", "backbone", "seeds", *SHOWN, "Rank-1", "parameters", "multiply-adds", "pictures/s", "training")
-    table = plain_table(*heads, "recipe", "hardware", left=(0, 1))
-    for row, some in _rows(entries):
-        scores = [_score(summary(some, condition)) for condition in SHOWN]
-        rank1 = [entry.scores["clean"]["rank1"] for entry in some if "clean" in entry.scores]
-        table.add_row(
-            row.method,
-            row.backbone,
-            " ".join(str(entry.seed) for entry in some) or "-",
-            *scores,
-            f"{np.mean(rank1):.1%}" if rank1 else MISSING,
-            _amount(some, "parameters", 1e6, "M"),
-            _amount(some, "multiply_adds", 1e6, "M"),
-            _amount(some, "pictures_per_second", 1, ""),
-            _amount(some, "training_seconds", 60, "min"),
-            " ".join(sorted({entry.recipe_hash for entry in some})) or "-",
-            " ".join(sorted({entry.hardware for entry in some if entry.hardware})) or "-",
-        )
-    console.print(table)
-    for reason in dict.fromkeys(row.unrun for row, some in _rows(entries) if row.unrun and not some):
-        rows = [row for row, some in _rows(entries) if row.unrun == reason and not some]
-        named = ", ".join(f"{row.method} ({row.backbone})" for row in rows)
-        console.print(f"not measured, since {reason}: {named}", markup=False)
-    console.print(
-        "pictures/s and training: as it went where the row was run, one at a time or beside others", markup=False
+
+    def say(text: str) -> None:
+        lines = textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        console.print("\n".join(lines), markup=False)
+
+    what = {"validation": "Held-out training persons", "market1501": "Market-1501, official test split"}[protocol]
+    say(f"{what}. In %: mAP with its 95 % interval over seeds and persons (with one seed, over persons), and Rank-1.")
+    rows = _rows(entries)
+    for backbone in dict.fromkeys(row.backbone for row, some in rows if some):
+        table = plain_table("method", "recipe", "seeds", *SHOWN, "Rank-1", "minutes", left=(0, 1), tight=True)
+        for row, some in rows:
+            if some and row.backbone == backbone:
+                table.add_row(row.method, *_cells(some))
+        console.print(f"\nOn {backbone}:")
+        console.print(table)
+    _say_unmeasured(say, ((row.unrun, row.backbone, row.method) for row, some in rows if not some))
+    if any(_starts_late(entry) for entry in entries):
+        say("+ start: without the training of the runs that the recipe starts from.")
+    say(
+        "Minutes: as it went where the row was run, one at a time or beside others. Costs, hardware, recipe hashes, "
+        "every seed and the commands that train it: --json."
     )
-    for one in contrasts(entries):
-        console.print(_sentence(one), markup=False)
+    console.print()
+    found = contrasts(entries)
+    for one in found:
+        if one.found is not None:
+            say(_sentence(one, one.found))
+    missing = [one for one in found if one.found is None]
+    _say_unmeasured(say, ((one.note, f"{one.first[1]}, {one.condition}", _names(one)) for one in missing))
     console.print()
 
 
-def _sentence(one: Contrast) -> str:
-    first, second = one.first[0], one.second[0]
-    where = f"{first} - {second} ({one.first[1]}, {one.condition})"
-    if one.found is None:
-        return f"{where}: {MISSING} ({one.note})"
-    found = one.found
+def _cells(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """What the table says of one row behind its method."""
+    rank1 = [entry.scores["clean"]["rank1"] for entry in entries if "clean" in entry.scores]
+    seconds = [entry.training_seconds for entry in entries if entry.training_seconds is not None]
+    start = " + start" if any(_starts_late(entry) for entry in entries) else ""
+    return (
+        "\n".join(dict.fromkeys(entry.recipe for entry in entries)),
+        " ".join(str(entry.seed) for entry in entries),
+        *(_score(summary(entries, condition)) for condition in SHOWN),
+        f"{np.mean(rank1) * 100:.1f}" if rank1 else MISSING,
+        f"{np.mean(seconds) / 60:,.0f}{start}" if seconds else MISSING,
+    )
+
+
+def _starts_late(entry: Entry) -> bool:
+    """Whether the recipe goes on from other runs, whose training is in no number of this one."""
+    if entry.recipe not in recipe_names():
+        return False
+    return tomllib.loads(read_recipe(entry.recipe)).get("backbone-weights", "imagenet") not in ("imagenet", "none")
+
+
+def _say_unmeasured(say: Callable[[str], None], found: Iterable[tuple[str, str, str]]) -> None:
+    """Say what is not measured, once for each reason and there once for each place; found: reason, place, name."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for reason, place, name in found:
+        reasons.setdefault(reason, {}).setdefault(place, []).append(name)
+    for reason, places in reasons.items():
+        named = "; ".join(f"{', '.join(names)} ({place})" for place, names in places.items())
+        say(f"{MISSING}{f', since {reason}' if reason else ''}: {named}")
+
+
+def _names(one: Contrast) -> str:
+    return f"{one.first[0]} - {one.second[0]}"
+
+
+def _sentence(one: Contrast, found: OverSeeds) -> str:
+    where = f"{_names(one)} ({one.first[1]}, {one.condition})"
     said = "; ".join(filter(None, (one.note, one.differs)))
     note = f" ({said})" if said else ""
     if np.isnan(found.low):
-        persons = f"p {found.persons_low * 100:+.1f} to {found.persons_high * 100:+.1f}"
+        persons = f"{found.persons_low * 100:+.1f} to {found.persons_high * 100:+.1f} over persons"
         return f"{where}: {found.mean * 100:+.1f} points of mAP ({persons}), undecided with one seed{note}"
     interval = f"{found.low * 100:+.1f} to {found.high * 100:+.1f}"
     return f"{where}: {found.mean * 100:+.1f} points of mAP ({interval}), {one.verdict}{note}"
@@ -117,14 +153,8 @@ def _sentence(one: Contrast) -> str:
 def _score(found: OverSeeds | None) -> str:
     if found is None:
         return MISSING
-    if np.isnan(found.low):
-        return f"{found.mean:.1%} (p {found.persons_low:.1%} - {found.persons_high:.1%})"
-    return f"{found.mean:.1%} ({found.low:.1%} - {found.high:.1%})"
-
-
-def _amount(entries: Sequence[Entry], name: str, unit: float, sign: str) -> str:
-    values = [getattr(entry, name) for entry in entries if getattr(entry, name) is not None]
-    return f"{np.mean(values) / unit:,.1f} {sign}".strip() if values else MISSING
+    low, high = (found.persons_low, found.persons_high) if np.isnan(found.low) else (found.low, found.high)
+    return f"{found.mean * 100:.1f} ({low * 100:.1f}-{high * 100:.1f})"
 
 
 def _facts(entries: Sequence[Entry]) -> dict[str, Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import textwrap
 from dataclasses import dataclass
+from itertools import takewhile
 
 from resight.config import read_recipe, recipe_names
 
@@ -20,13 +24,22 @@ class Recipes:
 
 
 def recipes(config: Recipes) -> int:
-    """Print names with their first comment line, or one recipe."""
+    """Print names with what their comment says first, or one recipe."""
     if config.name is not None:
         print(read_recipe(config.name), end="")
         return 0
     names = recipe_names()
     width = max(map(len, names), default=0) + 2
+    across = max(shutil.get_terminal_size((120, 0)).columns, width + 40)
     for name in names:
-        first = read_recipe(name).lstrip().splitlines()[0]
-        print(f"{name:<{width}}{first.lstrip('# ') if first.startswith('#') else ''}".rstrip())
+        said = f"{name:<{width}}{summary(read_recipe(name))}"
+        print(textwrap.fill(said, across, subsequent_indent=" " * width, break_on_hyphens=False))
     return 0
+
+
+def summary(recipe: str) -> str:
+    """The sentences that begin in the first line of a recipe's comment, in full; empty where there is no comment."""
+    lines = [line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), recipe.lstrip().splitlines())]
+    text = " ".join(lines)
+    end = re.compile(r"\.(?=\s|$)").search(text, len(lines[0]) - 1 if lines else 0)
+    return text[: end.end()] if end else text

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from resight.commands.datasets import SET_OPTIONS, SetOptions, check_cameras
+from resight.commands.datasets import SET_OPTIONS, SetOptions
 from resight.commands.options import command_line, refuse
+from resight.commands.tables import gallery_words
 from resight.data.files import check_place
-from resight.errors import BadFeatures, BadRecipe, DatasetNotFound
+from resight.errors import BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName, rules_of, searched
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of
@@ -79,6 +80,8 @@ def report(config: Report) -> int:
     if config.worst < 0:
         raise BadRecipe(f"--worst is {config.worst}; give the number of queries to show, 0 or more.")
     check_place(config.out)
+    if config.png is not None:
+        check_place(config.png / "001.png")
     source = _open(config)
     features = choose_distance(source.features, config.distance, config.part_share)
     notes = [HEADS_NOTE] if config.blur_heads else []
@@ -89,8 +92,8 @@ def report(config: Report) -> int:
     if config.png is not None:
         written = sum(1 for _ in write_strips(config.png, page.strips, pictures))
         print(f"{written} strips as PNG files in {config.png}")
-    rank1 = page.scores.cmc[0] * 100
-    print(f"mAP {page.scores.mean_ap * 100:.1f}, Rank-1 {rank1:.1f}, the worst {shown} queries: {config.out}")
+    scores = page.scores
+    print(f"mAP {scores.mean_ap:.1%}, Rank-1 {scores.cmc[0]:.1%}, the worst {shown} queries: {config.out}")
     return 0
 
 
@@ -98,20 +101,14 @@ def describe(
     features: Features, protocol: ProtocolName, *, worst: int, title: str, model: str, notes: Sequence[str] = ()
 ) -> ReportInput:
     """Score the features and gather everything that a page says; `notes` stand before its own."""
+    from resight.commands.embed import no_answers
     from resight.report.facts import ReportInput
     from resight.report.strips import camera_pairs, distance_histogram, worst_strips
 
     scores = score_features(features, protocol=protocol)
     if scores.answered == 0:
-        raise BadFeatures(
-            f"None of the {scores.unanswerable} queries has a true match that the protocol `{protocol}` counts; "
-            "check persons and cameras with `resight data check`, or choose another --protocol."
-        )
+        raise no_answers(scores.unanswerable, protocol)
     features, _ = searched(features, protocol, draws=True)
-    junk = int(features.gallery.junk.sum())
-    counts = f"{len(features.query.persons):,} queries × {len(features.gallery.persons) - junk:,} gallery pictures"
-    if junk:
-        counts += f" ({junk:,} junk pictures left out)"
     rules = rules_of(protocol)
     notes = list(notes)
     if rules.single_shot:
@@ -119,7 +116,7 @@ def describe(
     return ReportInput(
         title=title,
         facts=(
-            ("compared", counts),
+            ("compared", f"{len(features.query.persons):,} queries × {gallery_words(features.gallery)}"),
             ("model", model),
             ("protocol", f"{protocol}: {rules.summary}"),
             ("distance", _distance(features)),
@@ -156,13 +153,13 @@ def _open(config: Report) -> _Source:
         raise DatasetNotFound(
             f"There is no {config.x}: name a features file (.npz), a data set's folder, or the word `sample`."
         )
-    from resight.commands.embed import embed_set, open_model
+    from resight.commands.embed import embed_sides, open_model, sides_to_search
     from resight.model import DEFAULT_MODEL
 
     reid_set = config.reid_set(config.x)
-    crops = [*reid_set.crops("query"), *reid_set.crops("gallery")]
-    check_cameras(reid_set, crops, config.protocol, instead=command_line("report", config, protocol="occluded"))
-    features = embed_set(reid_set, open_model(config.model), parts=config.parts)
+    instead = command_line("report", config, protocol="occluded")
+    query, gallery = sides_to_search(reid_set, config.protocol, instead=instead)
+    features = embed_sides(query, gallery, open_model(config.model), root=reid_set.root, parts=config.parts)
     name = config.x if config.x == "sample" else reid_set.root.resolve().name
     return _Source(features, name, config.model or DEFAULT_MODEL, (reid_set.root,))
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from resight.commands.conditions import NO_PARSER, conditions_of, open_parser
-from resight.data.files import write_beside
+from resight.data.files import check_place, write_beside
 from resight.data.images import is_picture
 from resight.diagnose.strips import Strip, read_strip
 from resight.diagnose.tables import Table, condition_table, write_table
@@ -39,6 +39,7 @@ class Strips:
 def strips(config: Strips) -> int:
     """Write tables and crops; 1 when a picture was no strip."""
     thresholds = read_thresholds(config.thresholds)
+    check_place(config.out / "strips.csv")
     paths = sorted(path for path in config.folder.glob("*") if is_picture(path)) if config.folder.is_dir() else []
     if not paths:
         raise DatasetNotFound(f"{config.folder} holds no pictures; pass a folder of rank strips.")

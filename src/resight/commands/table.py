@@ -153,7 +153,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "resight.commands.label:Label:label",
         "Label conditions by eye on an offline page, blind to outcomes, and check signals against the labels.",
         ("dataset",),
-        ("resight label sample --out labels", "resight label sample --check labels.csv"),
+        ("resight label sample --out labels", "resight label sample --check labels/labels.csv"),
     ),
     "dose": Command(
         "resight.commands.dose:Dose:dose",

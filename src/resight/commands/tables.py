@@ -1,4 +1,4 @@
-"""Tables as commands print them: no frames, no wrapping.
+"""Tables and counts as commands print them: no frames, no wrapping. Scores carry %, differences of scores are points.
 
 Proof: tests/commands/test_tables.py.
 """
@@ -8,8 +8,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from resight.types import Side
+
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+def gallery_words(gallery: Side) -> str:
+    """Count a gallery; junk, which is never searched, apart."""
+    junk = int(gallery.junk.sum())
+    return f"{len(gallery.persons) - junk:,} gallery pictures{f' (and {junk:,} junk)' if junk else ''}"
+
+
+def points(difference: float) -> str:
+    """Write a difference of two scores in 0..1 as points, hundredths of the whole."""
+    return f"{difference * 100:+.1f}"
 
 
 def plain_table(*heads: str, left: Collection[int] = (0,), tight: bool = False) -> Table:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -174,9 +174,12 @@ def read_entries(folder: Path) -> list[Entry]:
     """All rows and seeds of a folder, by file name. Raises BadFeatures for a file that is none."""
     entries = []
     known = {one.name for one in fields(Entry)}
+    needed = {one.name for one in fields(Entry) if one.default is MISSING and one.default_factory is MISSING}
     for path in sorted(folder.glob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, dict) or needed - content.keys():
+                raise ValueError("it holds something else")
             entry = Entry(**{name: value for name, value in content.items() if name in known})
             for scores in entry.scores.values():
                 if "persons" not in scores:  # a single scoring that kept its interval alone
@@ -184,8 +187,12 @@ def read_entries(folder: Path) -> list[Entry]:
                 elif not len(scores["persons"]) == len(scores["ap_sums"]) == len(scores["counts"]) > 0:
                     raise ValueError("unequal lengths")
                 float(scores["mean_ap"]), float(scores["rank1"])
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise BadFeatures(f"{path} is no row of the leaderboard ({error}); write it anew or delete it.") from error
+        except OSError as error:
+            raise BadFeatures(f"{path} cannot be read: {error.strerror}; check the file.") from error
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            raise BadFeatures(
+                f"{path} is no row of the leaderboard; write it anew, or keep only such files in the folder."
+            ) from error
         entries.append(entry)
     return entries
 

@@ -24,12 +24,13 @@ _NAMED_RANKS: Final = (1, 5, 10, 20)
 
 def cmc_chart(cmc: Float[np.ndarray, " R"]) -> Markup:
     """Share of queries with a true match among the first k pictures, for k on a logarithmic axis."""
-    low = max(np.floor(float(cmc[0]) * 10 - 1) / 10, 0.0)
+    shares = _share_ticks(float(cmc[0]))
+    low = shares[0]
     ranks = np.arange(1, len(cmc) + 1)
     reach = max(np.log(len(cmc)), 1e-9)
     x = _LEFT + (WIDTH - _LEFT - _RIGHT) * np.log(ranks) / reach
     y = _height(cmc, low, 1.0)
-    parts = [_grid(low, 1.0)]
+    parts = [_grid(shares)]
     for tick in _RANK_TICKS:
         if tick <= len(cmc):
             parts.append(text(x[tick - 1], HEIGHT - _BOTTOM + 17, str(tick), anchor="middle"))
@@ -37,11 +38,11 @@ def cmc_chart(cmc: Float[np.ndarray, " R"]) -> Markup:
     shown = ""
     for rank in _NAMED_RANKS:
         if rank <= len(cmc):
-            px, py = x[rank - 1], y[rank - 1]
+            px, py = float(x[rank - 1]), float(y[rank - 1])
             parts.append(f'<circle class="dot" cx="{px:.1f}" cy="{py:.1f}" r="4"/>')
             value = _percent(float(cmc[rank - 1]))
             if value != shown:  # a flat curve says its height once
-                parts.append(text(px + 6, py + 16, value, anchor="start", kind="value"))
+                parts.append(beside(px, py, value, left=px + 44 > WIDTH))
             shown = value
     parts.append(text((WIDTH + _LEFT) / 2, HEIGHT - 6, "rank (logarithmic)", anchor="middle"))
     said = ", ".join(f"rank {rank} {_percent(float(cmc[rank - 1]))}" for rank in _NAMED_RANKS if rank <= len(cmc))
@@ -93,10 +94,22 @@ def svg(said: str | Both, parts: Iterable[str]) -> Markup:
     return Markup(f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" {label}>{inside}</svg>')
 
 
-def _grid(low: float, high: float) -> str:
+def _share_ticks(first: float) -> list[float]:
+    """Round shares up to 1, at most six, the lowest of them below `first`."""
+    step = next(step for step in (0.05, 0.1, 0.2) if 1 - 5 * step <= max(first - step / 2, 0))
+    return [round(1 - number * step, 10) for number in range(5, -1, -1) if 1 - (number - 1) * step > first - step / 2]
+
+
+def beside(x: float, y: float, value: str, *, left: bool) -> str:
+    """What a point of a curve is worth: below it on one side, or above it where the axis is near."""
+    height = y - 9 if y + 20 > HEIGHT - _BOTTOM else y + 16
+    return text(x - 6 if left else x + 6, height, value, anchor="end" if left else "start", kind="value")
+
+
+def _grid(ticks: Sequence[float]) -> str:
     parts = []
-    for value in np.linspace(low, high, 5 if high - low > 0.45 else 3):
-        y = float(_height(np.asarray([value]), low, high)[0])
+    for value in ticks:
+        y = plot_y(value, ticks[0], ticks[-1])
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(text(_LEFT - 7, y + 4, f"{value * 100:.0f}%", anchor="end"))
     return "".join(parts)

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from markupsafe import Markup, escape
 
-from resight.report.charts import HEIGHT, WIDTH, plot_x, plot_y, round_ticks, svg, text
+from resight.report.charts import HEIGHT, WIDTH, beside, plot_x, plot_y, round_ticks, svg, text
 from resight.report.diagnosis_facts import DoseCurve, Scatter, Segment
 from resight.report.words import cause_name, say
 
@@ -106,23 +106,23 @@ def scatter_chart(one: Scatter, links: Mapping[str, str]) -> Markup:
 def dose_chart(one: DoseCurve) -> Markup:
     """Change of mAP by level with its interval, over where the set's own pictures lie."""
     low, high = one.levels[0], one.levels[-1]
-    least = min(-0.05, *one.low)
-    least = float(np.floor(least * 10) / 10)
-    ticks = tuple(np.linspace(least, 0, 3).tolist())
-    parts = _frame(ticks, low, high, least, 0.0, lambda value: f"{value * 100:+.0f}" if value else "0", one.levels)
+    most = max(0.0, *one.high)
+    room = (one.difference[-1] - 0.14 * most) / 0.86  # for the number below the last point
+    least = min(-0.05, *one.low, room)
+    ticks = round_ticks(least, most)
+    parts = _frame(ticks, low, high, least, most, lambda value: f"{value * 100:+g}" if value else "0", one.levels)
     x = [plot_x(level, low, high) for level in one.levels]
     for at, share in zip(x, one.real, strict=False):
         height = share * 0.45 * (_BASE - _TOP)
         box = f'x="{at - 7:.1f}" y="{_BASE - height:.1f}" width="14" height="{height:.1f}"'
         parts.append(f'<rect class="real" {box}/>')
-    band = [f"{a:.1f} {plot_y(v, least, 0.0):.1f}" for a, v in zip(x, one.high, strict=True)]
-    band += [f"{a:.1f} {plot_y(v, least, 0.0):.1f}" for a, v in zip(x[::-1], one.low[::-1], strict=True)]
+    band = [f"{a:.1f} {plot_y(v, least, most):.1f}" for a, v in zip(x, one.high, strict=True)]
+    band += [f"{a:.1f} {plot_y(v, least, most):.1f}" for a, v in zip(x[::-1], one.low[::-1], strict=True)]
     parts.append(f'<path class="band" d="M{"L".join(band)}Z"/>')
-    points = [(a, plot_y(v, least, 0.0)) for a, v in zip(x, one.difference, strict=True)]
+    points = [(a, plot_y(v, least, most)) for a, v in zip(x, one.difference, strict=True)]
     parts.append(f'<path class="line" d="M{"L".join(f"{a:.1f} {b:.1f}" for a, b in points)}"/>')
     parts += [f'<circle class="dot" cx="{a:.1f}" cy="{b:.1f}" r="4"/>' for a, b in points]
-    last = points[-1]
-    parts.append(text(last[0] - 8, last[1] + 14, f"{one.difference[-1] * 100:+.1f}", anchor="end", kind="value"))
+    parts.append(beside(*points[-1], f"{one.difference[-1] * 100:+.1f}", left=True))
     parts.append(text((WIDTH + 40) / 2, HEIGHT - 6, str(escape(one.unit)), anchor="middle"))
     return svg(cause_name(one.cause), parts)
 

@@ -21,7 +21,7 @@ from resight.data.files import write_text
 from resight.report.diagnosis_charts import dose_chart, fills, loss_bar, pattern_sheet, scatter_chart
 from resight.report.diagnosis_facts import DiagnosisInput, DifferenceInput, Look, Segment, Shown
 from resight.report.facts import Strip, Tile
-from resight.report.pages import MOST_BYTES, encode_all, environment, script_hash
+from resight.report.pages import MOST_BYTES, encode_all, environment, points, script_hash
 from resight.report.pictures import Pixels
 from resight.report.words import Both, Language, cause_name, joined, say, spoken
 
@@ -111,11 +111,6 @@ def check_line(mean_ap: float, segments: tuple[Segment, ...]) -> Both:
     return say("check", sum=f"{total * 100:.4f}", loss=f"{(1 - mean_ap) * 100:.4f}", off=off)
 
 
-def points(value: float) -> str:
-    """Hundredths with one digit."""
-    return f"{value * 100:.1f}"
-
-
 def signed(value: float) -> str:
     """Hundredths with a sign and one digit."""
     return f"{value * 100:+.1f}".replace("-", "−")
@@ -165,7 +160,6 @@ def _environment() -> Environment:
     made = environment()
     made.filters |= {
         "cause": cause_name,
-        "points": points,
         "signed": signed,
         "look": look,
         "said": lambda words, attribute: spoken(attribute, words),

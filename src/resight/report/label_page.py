@@ -17,7 +17,7 @@ from markupsafe import Markup
 from resight.data.files import write_text
 from resight.report.pages import MOST_BYTES, encode_all, environment, script_hash
 from resight.report.pictures import Pixels
-from resight.report.words import cause_name
+from resight.report.words import cause_name, say
 
 
 def write_label_page(
@@ -37,12 +37,13 @@ def write_label_page(
         "rows": [list(row) for row in rows[:kept]],
         "pictures": [coded.get(row[0], "") for row in rows[:kept]],
         "conditions": list(conditions),
-        "words": {name: cause_name(name).en for name in conditions},
     }
     data = json.dumps(content).replace("<", "\\u003c")
     templates = files("resight.report") / "templates"
     script = f"const sheet = {data};\n" + (templates / "label.js").read_text(encoding="utf-8").strip()
-    keys = [(number, name, cause_name(name).en) for number, name in enumerate(conditions, start=1)]
+    keys = [
+        (number, name, cause_name(name).en, say(f"ask_{name}").en) for number, name in enumerate(conditions, start=1)
+    ]
     text = (
         environment()
         .get_template("label.html.j2")

@@ -80,14 +80,19 @@ def tiles_of(strip: Strip) -> tuple[Tile, ...]:
     return (strip.query, *strip.top, *strip.matches)
 
 
+def points(share: float) -> str:
+    """Write a share in 0..1 in hundredths with one digit."""
+    return f"{share * 100:.1f}"
+
+
 def percent(share: float) -> str:
     """Write a score in 0..1 as percent with one digit."""
-    return f"{share * 100:.1f}"
+    return f"{points(share)}%"
 
 
 def interval(bounds: Interval | None) -> str:
     """Write an interval in percent, or nothing."""
-    return f"{percent(bounds[0])}–{percent(bounds[1])}" if bounds else ""
+    return f"{points(bounds[0])}–{percent(bounds[1])}" if bounds else ""
 
 
 def environment() -> Environment:
@@ -101,6 +106,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "percent": percent,
+        "points": points,
         "interval": interval,
         "camera": camera_name,
         "rank": rank_name,
@@ -143,7 +149,7 @@ def encode_all(
     coded: dict[str, str] = {}
     total = 0
     for number, group in enumerate(groups):
-        for file in dict.fromkeys(group).keys() & pictures.keys() - coded.keys():
+        for file in dict.fromkeys(file for file in group if file in pictures and file not in coded):
             kind, data = encode(pictures[file], quality=quality)
             coded[file] = f"data:{kind};base64,{base64.b64encode(data).decode()}"
             total += len(coded[file])
