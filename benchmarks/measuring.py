@@ -5,12 +5,14 @@ A script keeps a table of kinds, each a function that prints numbers; `--kind NA
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -47,6 +49,46 @@ class Cost:
             "wall_seconds": time.monotonic() - self.wall,
             "peak_mib_above_input": status_mib("VmHWM") - self.before_mib,
         }
+
+
+class Peak:
+    """Largest memory of this process and those it started, MiB, while a block runs: `with Peak() as peak: ...`.
+
+    It is looked at ten times a second, which costs time: speed is measured apart.
+    """
+
+    def __enter__(self) -> Peak:
+        self.mib, self._ended = 0.0, threading.Event()
+        self._watcher = threading.Thread(target=self._watch)
+        self._watcher.start()
+        return self
+
+    def _watch(self) -> None:
+        from resight.train.resources import shared_mib
+
+        while True:
+            self.mib = max(self.mib, shared_mib())
+            if self._ended.wait(0.1):
+                return
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watcher.join()
+
+
+def tree_cpu_seconds() -> float:
+    """CPU seconds so far of this process and of all that it started, whether they have ended or not."""
+    found, parents = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            words = stat.read_text().rpartition(")")[2].split()
+            process = int(stat.parent.name)
+            parents[process] = int(words[1])
+            found[process] = sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")  # own, and of those it waited for
+    tree = {os.getpid()}
+    while more := {process for process, parent in parents.items() if parent in tree} - tree:
+        tree |= more
+    return sum(found[process] for process in tree)
 
 
 def status_mib(name: str) -> float:

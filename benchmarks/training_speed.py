@@ -5,7 +5,8 @@
 Both train the same network with the same losses and batch for the same number of steps, each in a process of its own,
 one after the other, `--rounds` times in turn. The plain loop decodes with Pillow and augments picture by picture in
 two DataLoader workers, as re-id code usually does; resight reads its cache and augments the batch on the device.
-Quote the ratio: machines are noisy.
+Both are measured in full swing: what starts up is over, workers are as far ahead at the end as at the beginning, and
+CPU seconds and memory are those of the process with its workers. Quote the ratio: machines are noisy.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ import argparse
 import json
 import os
 import random
-import resource
 import statistics
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from measuring import RESULTS, in_own_process, in_turn, medians
+from measuring import RESULTS, Peak, in_own_process, in_turn, medians, tree_cpu_seconds
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 SIZE = (128, 64)
 PERSONS, PICTURES = 16, 4
+BEFORE, WATCHED, AFTER = 2, 4, 6
+"""Steps that are not counted: the first, those whose memory is watched, and what workers may be ahead."""
 
 
 def plain_batches(paths: list[Path], classes: list[int], steps: int) -> Iterator[tuple]:
@@ -79,7 +82,7 @@ def resight_batches(paths: list[Path], classes: list[int], steps: int) -> Iterat
 
 
 def run(kind: str, folder: Path, steps: int) -> None:
-    """Train a few steps and print what they cost; the first two steps are not counted."""
+    """Train a few steps and print what they cost, then a few more and print their memory."""
     import torch
 
     from resight.embedders.baseline import Baseline, baseline_objective
@@ -92,7 +95,9 @@ def run(kind: str, folder: Path, steps: int) -> None:
     names = sorted({path.name[:4] for path in paths})
     classes = [names.index(path.name[:4]) for path in paths]
     network = Baseline(classes=len(names)).train()
-    batches = (resight_batches if kind == "resight" else plain_batches)(paths, classes, steps + 2)
+    batches = (resight_batches if kind == "resight" else plain_batches)(
+        paths, classes, BEFORE + steps + WATCHED + AFTER
+    )
     if kind == "resight":
         network = network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
@@ -110,18 +115,13 @@ def run(kind: str, folder: Path, steps: int) -> None:
         ),
         rate=lambda step: 1e-4,
     )
-    next(trained), next(trained)
-    wall, cpu = time.monotonic(), _cpu()
-    pictures = sum(step.pictures for step in trained)
-    wall, cpu = time.monotonic() - wall, _cpu() - cpu
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(json.dumps({"per_s": pictures / wall, "per_cpu_s": pictures / cpu, "peak_mib": own, "worker_mib": workers}))
-
-
-def _cpu() -> float:
-    me, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return me.ru_utime + me.ru_stime + children.ru_utime + children.ru_stime
+    list(islice(trained, BEFORE))
+    wall, cpu = time.monotonic(), tree_cpu_seconds()
+    pictures = sum(step.pictures for step in islice(trained, steps))
+    wall, cpu = time.monotonic() - wall, tree_cpu_seconds() - cpu
+    with Peak() as peak:
+        list(islice(trained, WATCHED))
+    print(json.dumps({"per_s": pictures / wall, "per_cpu_s": pictures / cpu, "peak_mib": peak.mib}))
 
 
 def main() -> None:
