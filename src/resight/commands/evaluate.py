@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from resight.commands.datasets import SET_OPTIONS, SetOptions
-from resight.commands.evaluate_print import print_scores
 from resight.commands.embed import no_answers
+from resight.commands.evaluate_print import print_scores
 from resight.commands.evaluate_source import EXPECTED, features_of
 from resight.commands.options import refuse
 from resight.commands.tables import gallery_words
