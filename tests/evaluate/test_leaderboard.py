@@ -203,10 +203,18 @@ def test_the_table_names_recipes_and_what_they_start_from_and_fits_into_120_sign
             place = next(number for number, line in enumerate(lines) if line[:3] == ["baseline", "baseline-lite", "1"])
             assert lines[place][-1] == "10"
             assert lines[place + 1] == ["baseline-pasted"]
-            (late,) = [line for line in lines if line[:1] == ["one-pass"]]
-            assert late[1] == "one-pass-more"
+            (late,) = [line for line in lines if line[:2] == ["one-pass", "one-pass-more"]]
             assert late[-3:] == ["5", "+", "start"]
             assert "+ start: without" in printed
+
+
+def test_the_table_says_what_a_method_costs(tmp_path: Path, capsys) -> None:
+    facts = {"parameters": 3_373_569, "multiply_adds": 124_337_664, "pictures_per_second": 91.3}
+    write_entry(tmp_path, entry("baseline", 1, 0.5, recipe="98ab", hardware="AMD EPYC", **facts))
+    write_entry(tmp_path, entry("baseline", 2, 0.5, recipe="98ab", hardware="Intel(R) Xeon(R) @ 2.50GHz"))
+    assert main(["leaderboard", "--results", str(tmp_path)]) == 0
+    found = [line.split() for line in capsys.readouterr().out.splitlines() if " 98ab " in line]
+    assert found == [["baseline", LIGHT, *"3.4 M 124.3 M 91 98ab AMD EPYC, Intel".split()]]
 
 
 def test_rows_that_were_not_run_are_printed_as_not_measured(tmp_path: Path, capsys) -> None:

@@ -87,12 +87,22 @@ def _print(protocol: str, entries: Sequence[Entry]) -> None:
                 table.add_row(row.method, *_cells(some))
         console.print(f"\nOn {backbone}:")
         console.print(table)
+    table = plain_table(
+        *("method", "backbone", "parameters", "multiply-adds", "pictures/s", "hash", "hardware"),
+        left=(0, 1, 5, 6),
+        tight=True,
+    )
+    for row, some in rows:
+        if some:
+            table.add_row(row.method, row.backbone, *_costs(some))
+    console.print("\nWhat they cost:")
+    console.print(table)
     _say_unmeasured(say, ((row.unrun, row.backbone, row.method) for row, some in rows if not some))
     if any(_starts_late(entry) for entry in entries):
         say("+ start: without the training of the runs that the recipe starts from.")
     say(
-        "Minutes: as it went where the row was run, one at a time or beside others. Costs, hardware, recipe hashes, "
-        "every seed and the commands that train it: --json."
+        "Minutes of training and pictures/s are means over seeds, as it went where they were run, alone or beside "
+        "others. Rows of one hash differ in their method alone. Every seed and the commands that train it: --json."
     )
     console.print()
     found = contrasts(entries)
@@ -116,6 +126,21 @@ def _cells(entries: Sequence[Entry]) -> tuple[str, ...]:
         f"{np.mean(rank1) * 100:.1f}" if rank1 else MISSING,
         f"{np.mean(seconds) / 60:,.0f}{start}" if seconds else MISSING,
     )
+
+
+def _costs(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Size, work for one picture, speed, whose recipe it shares and where that was measured."""
+    return (
+        *(_amount(entries, name, 1e6, " M") for name in ("parameters", "multiply_adds")),
+        _amount(entries, "pictures_per_second", 1, ""),
+        " ".join(sorted({entry.recipe_hash for entry in entries})),
+        ", ".join(sorted({entry.hardware.split("(R)")[0] for entry in entries if entry.hardware})),
+    )
+
+
+def _amount(entries: Sequence[Entry], name: str, unit: float, sign: str) -> str:
+    values = [getattr(entry, name) for entry in entries if getattr(entry, name) is not None]
+    return f"{np.mean(values) / unit:,.{1 if unit > 1 else 0}f}{sign}" if values else MISSING
 
 
 def _starts_late(entry: Entry) -> bool:
