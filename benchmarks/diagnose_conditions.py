@@ -1,7 +1,7 @@
 r"""How well each condition is told from pixels and maps: AUC on rendered people whose causes were planted.
 
     resight people --persons 150 --cameras 6 --seed 9 --cause-share 0.5 --out planted \
-        --causes occlusion,second-person,truncation,low-light,low-res,motion-blur,colour-cast
+        --causes occlusion,multi_person,truncation,low_light,low_res,motion_blur,color_cast
     python benchmarks/diagnose_conditions.py planted
     python benchmarks/diagnose_conditions.py planted --most 400      # a quick look; nothing is written
 
@@ -20,20 +20,15 @@ import numpy as np
 from measuring import RESULTS
 
 from resight.commands.conditions import conditions_of, open_parser
+from resight.data.condition_names import condition_name
 from resight.diagnose.labelled import Labels, agreement
 from resight.diagnose.tables import read_table
 from resight.diagnose.thresholds import read_thresholds
+from resight.people.causes import UNITS
 from resight.train.resources import surroundings
 
-PLANTED = {
-    "low_light": "low-light",
-    "low_res": "low-res",
-    "multi_person": "second-person",
-    "occlusion": "occlusion",
-    "truncation": "truncation",
-    "motion_blur": "motion-blur",
-    "color_cast": "colour-cast",
-}
+PLANTED = tuple(UNITS)
+"""Conditions that rendered people can be made to show."""
 HIDDEN, CUT, SECOND = 0.25, 0.1, 0.05
 FREE = 0.1
 """Share of the body that may be out of sight of a person who counts as in full view."""
@@ -41,7 +36,7 @@ FREE = 0.1
 
 def answer(condition: str, row: dict[str, str], *, any_dose: bool) -> str:
     """Whether a rendered picture shows a condition: yes, no or unsure."""
-    planted = row["cause"] == PLANTED[condition]
+    planted = condition_name(row["cause"]) == condition
     lost, second = 1 - float(row["visible"]), float(row["second_person"])
     if any_dose:
         return "yes" if planted else "unsure" if row["cause"] else "no"
@@ -51,7 +46,7 @@ def answer(condition: str, row: dict[str, str], *, any_dose: bool) -> str:
         return "yes" if planted and lost >= HIDDEN else "no" if lost < FREE and not planted else "unsure"
     if condition == "truncation":
         return "yes" if planted and lost >= CUT else "unsure" if planted else "no"
-    if condition == "low_res" and row["cause"] == "motion-blur":
+    if condition == "low_res" and condition_name(row["cause"]) == "motion_blur":
         return "unsure"
     return "yes" if planted else "no"
 
@@ -76,7 +71,7 @@ def main() -> None:
         "parser": found.mask,
         "thresholds": found.thresholds.version,
     }
-    conditions = {one: kind for one, kind in PLANTED.items() if any(row["cause"] == kind for row in rows)}
+    conditions = [one for one in PLANTED if any(condition_name(row["cause"]) == one for row in rows)]
     for any_dose in (False, True):
         answers = {one: tuple(answer(one, row, any_dose=any_dose) for row in rows) for one in conditions}
         labels = Labels(files, weights, seen, answers)

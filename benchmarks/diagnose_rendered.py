@@ -2,7 +2,7 @@
 
     resight people --persons 300 --cameras 4 --pictures 3 --seed 11 --train-share 0 --cause-share 1 --twins \
         --plain sizes,light \
-        --causes occlusion,second-person,truncation,low-light,low-res,motion-blur,colour-cast --out planted
+        --causes occlusion,multi_person,truncation,low_light,low_res,motion_blur,color_cast --out planted
     python benchmarks/diagnose_rendered.py planted                   # 98 runs with a cause, 98 without
     python benchmarks/diagnose_rendered.py planted --runs 14         # a quick look; nothing is written
 
@@ -33,13 +33,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from diagnose_conditions import PLANTED
 from jaxtyping import Bool, Int
 from measuring import write_any
 
 from resight.commands.conditions import open_parser
 from resight.commands.embed import embed_sides, open_model
 from resight.commands.progress import bar
+from resight.data.condition_names import condition_name
 from resight.diagnose.conditions import Conditions, Measurements, judge
 from resight.diagnose.findings import Findings, attribute
 from resight.diagnose.grades import PROVEN
@@ -53,7 +53,6 @@ from resight.search.features import Features
 from resight.types import Crop
 
 CONDITIONS = ("occlusion", "multi_person", "truncation", "low_light", "low_res", "motion_blur", "color_cast")
-CAUSES = {PLANTED[condition]: condition for condition in CONDITIONS}
 """What the renderer plants, and what the diagnosis calls it."""
 PERSONS, RUNS, RESAMPLES = 80, 98, 500
 
@@ -120,7 +119,7 @@ def read_pool(folder: Path, model: str) -> Pool:
     with bar("measuring", total=len(paths)) as told:
         found = measured(paths, parse=parse, label_set=labels, parser=name, told=told)
     query = np.array([row["file"].startswith("query") for row in rows])
-    return Pool(np.array([row["cause"] for row in rows]), query, features, found)
+    return Pool(np.array([condition_name(row["cause"]) for row in rows]), query, features, found)
 
 
 @contextmanager
@@ -150,19 +149,19 @@ def main() -> None:
     varied = not {"sizes", "light"} <= set(plan["plain"])
     pool = read_pool(chosen.people, chosen.model)
     person = pool.features.query.persons
-    runs: dict[str, list[dict[str, Any]]] = {cause: [] for cause in CAUSES}
+    runs: dict[str, list[dict[str, Any]]] = {cause: [] for cause in CONDITIONS}
     without: dict[str, list[list[str]]] = {"nothing_planted": [], **({"shuffled": []} if varied else {})}
     for seed in range(chosen.runs):
         rng = np.random.default_rng([seed, *b"persons"])
         slots = np.flatnonzero(np.isin(person, rng.permutation(np.unique(person))[:PERSONS]))
-        cause = list(CAUSES)[seed % len(CAUSES)]
-        runs[cause].append(looked_at(diagnose(pool, slots, cause, seed=seed), CAUSES[cause], pool.cost(slots, cause)))
+        cause = CONDITIONS[seed % len(CONDITIONS)]
+        runs[cause].append(looked_at(diagnose(pool, slots, cause, seed=seed), cause, pool.cost(slots, cause)))
         for kind, found in without.items():
             verdicts = diagnose(pool, slots, None, seed=seed, shuffled=kind == "shuffled").verdicts
             found.append([one.cause for one in verdicts if one.cause in CONDITIONS and one.grade in PROVEN])
         print(seed, cause, runs[cause][-1], {kind: found[-1] for kind, found in without.items()}, file=sys.stderr)
     some_of = {"all": [one for some in runs.values() for one in some]}
-    some_of |= {CAUSES[cause]: some for cause, some in runs.items() if some}
+    some_of |= {cause: some for cause, some in runs.items() if some}
     result = {
         "model": chosen.model,
         "persons": plan["persons"],

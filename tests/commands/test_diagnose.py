@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from resight.diagnose.ledger import ledger_of
 from resight.diagnose.marks import cells_of
 from resight.diagnose.page_charts import dose_curves, dose_look, dose_signs
 from resight.diagnose.tables import write_table
+from resight.diagnose.thresholds import read_thresholds
 from resight.errors import BadRecipe
 from resight.evaluate.ranking import score_features
 from resight.parsing import load_parser, save_parser
@@ -316,9 +318,48 @@ def test_conditions_write_one_row_a_picture_with_the_five_scores_first(toy, tmp_
     assert [row["file"] for row in found] == [f"deep/{path.name}" for path in sorted((toy / "query").glob("*.jpg"))]
     assert all(0 <= float(row["low_light"]) <= 1 for row in found)
     (folder / "broken.jpg").write_bytes(b"broken")
+    capsys.readouterr()
     assert main(["conditions", str(folder), "--out", str(out)]) == 1
+    said = capsys.readouterr()
+    assert [line.split(":")[0] for line in said.out.splitlines()[:-1]] == list(read_thresholds().ramps)
+    assert f"{folder / 'broken.jpg'} cannot be read" in said.err
     assert main(["conditions", str(tmp_path / "nothing"), "--out", str(out)]) == 2
     assert "is no folder" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_refused_before_a_picture_is_measured(toy, tmp_path, capsys, monkeypatch):
+    for module in ("conditions", "diagnose"):
+        monkeypatch.setattr(f"resight.commands.{module}.conditions_of", lambda *_, **__: pytest.fail("measured"))
+    (tmp_path / "file").write_text("")
+    npz, bad = str(toy / "features.npz"), str(tmp_path / "file" / "x.csv")
+    for words in (["conditions", str(toy / "query")], ["diagnose", npz], ["dose", str(toy)]):
+        assert main([*words, "--out", bad]) == 2
+        assert "Could not write" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for words in (["conditions", "sample"], ["diagnose", npz]):
+        assert main([*words, "--parquet", "--out", str(tmp_path / "x.csv")]) == 2
+        assert "need pyarrow" in capsys.readouterr().err
+
+
+def test_the_samples_crops_are_measured_by_its_name_and_a_folder_of_that_name_by_its_path(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["conditions", "sample", "--parser", "none", "--out", "x.csv"]) == 0
+    assert len(rows(tmp_path / "x.csv")) > 300
+    assert main(["conditions", "./sample", "--parser", "none"]) == 2
+    assert "sample is no folder" in capsys.readouterr().err
+
+
+def test_a_protocol_that_does_not_fit_is_refused_before_pictures_are_embedded(toy, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("resight.commands.embed.embed_set", lambda *_, **__: pytest.fail("embedded"))
+    own = tmp_path / "own"
+    for path in (toy / "query").glob("*.jpg"):
+        (own / path.name[:4]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, own / path.name[:4] / f"{path.name[9:15]}{path.name[6]}.jpg")
+    for words in ([str(own)], [str(own), "--protocol", "multi-query"], [str(toy), "--protocol", "cuhk03"]):
+        assert main(["diagnose", *words, "--out", str(tmp_path / "out")]) == 2
+        assert "--protocol" in capsys.readouterr().err
 
 
 def test_the_page_opens_in_the_chosen_language_holds_its_pictures_and_sums(toy, tmp_path, capsys):

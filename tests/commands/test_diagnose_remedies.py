@@ -81,7 +81,7 @@ def test_every_command_is_one_that_the_command_line_takes_with_all_that_its_reci
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run_folder(tmp_path / "runs" / "own", 'embedder = "mgcam"\nbackbone = "mscan"\nbackbone-weights = "none"\n')
-    config = Diagnose(x=str(data), out=Path("found"), model=model, camera_pattern="_(c\\d)")
+    config = Diagnose(x=str(data), out=Path("found"), model=model, layout="market1501")
     made: set[Path] = set()
     commands = 0
     for one in advice(config, search, [data]):
@@ -90,7 +90,7 @@ def test_every_command_is_one_that_the_command_line_takes_with_all_that_its_reci
             seen = parsed(line, monkeypatch)
             place = next((getattr(seen, name) for name in ("dataset", "data", "x") if hasattr(seen, name)), str(data))
             assert place == str(data)
-            assert getattr(seen, "camera_pattern", "_(c\\d)") == "_(c\\d)"
+            assert getattr(seen, "layout", "market1501") == "market1501"
             if isinstance(seen, TrainEmbedder):
                 recipe = _recipe(seen)
                 check_start(recipe, maps=seen.parts in made, cutouts=bool(seen.occluders))

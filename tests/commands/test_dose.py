@@ -12,9 +12,10 @@ import pytest
 from resight.cli import main
 from resight.commands import conditions
 from resight.commands import embed as command
-from resight.commands.dose import Dose, cut_out_people, drawn_queries
+from resight.commands.dose import Dose, asked_for, cut_out_people, drawn_queries
 from resight.data.images import read_resized
 from resight.data.reid_sets import find_set
+from resight.errors import UnknownName
 from resight.model import Embedded
 from toy_people import ToyCounts, write_market
 
@@ -96,3 +97,11 @@ def test_people_are_cut_out_by_the_parser_and_without_one_it_is_said(toy, tmp_pa
         found = list(csv.DictReader(file))
     assert [row["unit"] for row in found] == ["share of the width behind somebody"] * 5
     assert float(found[-1]["difference"]) < 0
+
+
+def test_conditions_are_asked_for_with_hyphens_or_underscores_and_occlusion_is_all_its_contents():
+    assert asked_for(["low-light", "multi-person", "low_light"]) == ("low_light", "multi_person")
+    assert asked_for(["occlusion"]) == ("occlusion_grey", "occlusion_noise", "occlusion_mirror")
+    assert len(asked_for(["all"])) == len(set(asked_for(["all"]))) == 9
+    with pytest.raises(UnknownName, match="Did you mean `low_"):
+        asked_for(["low"])

@@ -54,7 +54,7 @@ def test_a_sound_set_with_maps_says_which_classes_and_causes_it_holds(root, caps
     out, err = capsys.readouterr()
     assert "10 label maps of lip20, classes with pixels: 20/20\n" in out
     assert "10 label maps of body10, classes with pixels: 11/11\n" in out
-    assert "planted causes: low-light 1, occlusion 2" in out
+    assert "planted causes: low_light 1, occlusion 2" in out
     assert "looking at pictures: 40 of 40" in err
 
 
@@ -114,7 +114,7 @@ def test_a_quick_look_compares_names_and_counts_causes_but_reads_no_map(root, ca
     assert main(["data", "check", str(root), "--quick"]) == 1
     out = capsys.readouterr().out
     assert "PROBLEM pictures without their label map: 1" in out
-    assert "planted causes: low-light 1, occlusion 2" in out
+    assert "planted causes: low_light 1, occlusion 2" in out
     assert "classes with pixels" not in out
 
 
@@ -123,4 +123,4 @@ def test_the_file_holds_the_pixels_of_every_class(root, tmp_path):
     written = json.loads((tmp_path / "found.json").read_text())
     assert set(written["label_maps"]) == {"lip", "body10"}
     assert list(written["label_maps"]["lip"]["pixels"]) == list(LIP20.classes)
-    assert written["causes"] == {"low-light": 1, "occlusion": 2}
+    assert written["causes"] == {"low_light": 1, "occlusion": 2}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from resight.diagnose.conditions import judge, measure
-from resight.diagnose.signal_words import UNITS, axis_of, part_of, signal_name, signal_value
-from resight.diagnose.thresholds import OF_A_PARSER, OF_A_SET
+from resight.diagnose.signal_words import UNITS, axis_of, part_of, plainest, signal_name, signal_value
+from resight.diagnose.thresholds import OF_A_PARSER, OF_A_SET, read_thresholds
 from resight.report.words import dictionary
 
 
@@ -44,3 +44,8 @@ def test_shares_stand_on_an_axis_of_percent_and_colours_on_one_of_their_own():
 
 def test_a_share_of_pictures_is_none_only_where_there_are_none():
     assert [part_of(share) for share in (0, 0.001, 0.02, 1)] == ["0%", "<1%", "2%", "100%"]
+
+
+def test_low_resolution_is_told_by_pixels_and_not_by_a_slope():
+    ramps = read_thresholds().ramps
+    assert [plainest(ramps[name]).signal for name in ("low_res", "motion_blur")] == ["eff_h", "motion_blur"]

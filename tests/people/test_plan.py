@@ -8,7 +8,7 @@ from resight.errors import BadRecipe, UnknownName
 from resight.people.plan import Plan, double_of, learns, shots
 from resight.people.shoot import camera_of, identity_of
 
-PLAN = Plan(persons=6, cameras=3, pictures=2, seed=4, causes=("occlusion", "low-light"), twins=True)
+PLAN = Plan(persons=6, cameras=3, pictures=2, seed=4, causes=("occlusion", "low_light"), twins=True)
 
 
 def test_a_person_does_not_change_when_more_are_asked_for() -> None:
@@ -53,7 +53,7 @@ def test_about_the_wanted_share_gets_a_cause_with_a_dose() -> None:
     found = [shot.cause for person in range(1, 101) for shot in shots(replace(PLAN, persons=100), person)]
     planted = [cause for cause in found if cause is not None]
     assert 0.4 < len(planted) / len(found) < 0.6
-    assert {cause.name for cause in planted} == {"occlusion", "low-light"}
+    assert {cause.name for cause in planted} == {"occlusion", "low_light"}
     assert all(0.1 < cause.dose < 4.1 for cause in planted)
 
 

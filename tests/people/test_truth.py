@@ -119,7 +119,7 @@ def test_visible_shares_and_dose_are_those_of_counting_pixels_beside_the_clean_t
 
 
 def test_a_second_person_has_a_number_of_its_own_and_the_area_that_the_table_says(clean) -> None:
-    planted = shoot(PLAN, Shot(2, 1, 1, "query", Cause("second-person", 0.3)))
+    planted = shoot(PLAN, Shot(2, 1, 1, "query", Cause("multi_person", 0.3)))
     area = (planted.persons == 2).mean()
     assert area > 0.03
     assert planted.truth["second_person"] == planted.truth["dose"] == pytest.approx(area, abs=1e-4)
@@ -129,11 +129,11 @@ def test_a_second_person_has_a_number_of_its_own_and_the_area_that_the_table_say
 def test_a_second_person_covers_the_share_asked_for_where_there_is_room_and_hides_no_more_than_half() -> None:
     reached = []
     for number in range(1, 9):
-        planted = shoot(PLAN, Shot(2, 1, number, "query", Cause("second-person", 0.12)))
+        planted = shoot(PLAN, Shot(2, 1, number, "query", Cause("multi_person", 0.12)))
         reached.append(planted.truth["dose"])
         assert planted.truth["visible"] > 0.45
     assert np.median(reached) == pytest.approx(0.12, abs=0.03)
-    large = [shoot(PLAN, Shot(2, 1, number, "query", Cause("second-person", 0.4))).truth for number in range(1, 9)]
+    large = [shoot(PLAN, Shot(2, 1, number, "query", Cause("multi_person", 0.4))).truth for number in range(1, 9)]
     assert np.mean([one["dose"] for one in large]) > np.mean(reached) + 0.03
     assert all(one["visible"] > 0.45 for one in large)
 
@@ -154,8 +154,8 @@ def test_causes_of_the_sensor_leave_maps_alone_and_change_what_they_name(clean) 
         assert np.array_equal(found.label, clean.label)
         return found
 
-    dark, red, small = planted("low-light", 2.5), planted("colour-cast", 1.2), planted("low-res", 16)
-    moved = planted("motion-blur", 10)
+    dark, red, small = planted("low_light", 2.5), planted("color_cast", 1.2), planted("low_res", 16)
+    moved = planted("motion_blur", 10)
     assert dark.truth["stops"] == pytest.approx(clean.truth["stops"] - 2.5, abs=1e-3)
     assert dark.pixels.mean() < 0.7 * clean.pixels.mean()
     warmth = [np.diff(one.pixels.astype(float).mean((0, 1))[[2, 0]]) for one in (red, clean)]

@@ -23,7 +23,7 @@ from resight.people.plan import Plan, Shot, generator
 from resight.people.shoot import Picture
 from resight.people.write import write_people
 
-PLAN = Plan(persons=4, cameras=2, pictures=2, seed=3, height=32, width=16, causes=("low-light",), twins=True)
+PLAN = Plan(persons=4, cameras=2, pictures=2, seed=3, height=32, width=16, causes=("low_light",), twins=True)
 
 
 def drawn(plan: Plan, shot: Shot) -> Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ import numpy as np
 from resight.commands.progress import bar
 from resight.data.images import is_picture
 from resight.data.labels import LIP20, LabelSet
+from resight.data.reid_sets import SAMPLE
+from resight.data.sample import sample_folder
 from resight.diagnose.conditions import PRIOR, Conditions, Parse, judge
 from resight.diagnose.stages import measured
-from resight.diagnose.tables import condition_table, write_table
-from resight.diagnose.thresholds import ISSUE, Thresholds, read_thresholds
+from resight.diagnose.tables import check_table, condition_table, write_table
+from resight.diagnose.thresholds import Thresholds, read_thresholds
 from resight.errors import DatasetNotFound
 
 NO_PARSER: Final = "none"
@@ -31,8 +34,8 @@ class ConditionsOf:
     Signals stand beside the scores with their own units. With `--parser none`, what needs a parser's map stays empty.
     """
 
-    crops: Path
-    """A folder of crops; those in its folders are measured too."""
+    crops: str
+    """A folder of crops, or the word `sample`; those in its folders are measured too."""
     out: Path = Path("conditions.csv")
     """The table to write."""
     parser: str | None = None
@@ -46,20 +49,22 @@ class ConditionsOf:
 def conditions(config: ConditionsOf) -> int:
     """Write the table; says what was found, and 1 when a picture could not be read."""
     thresholds = read_thresholds(config.thresholds)
-    paths = sorted(path for path in config.crops.rglob("*") if is_picture(path)) if config.crops.is_dir() else []
+    check_table(config.out, parquet=config.parquet)
+    folder = sample_folder() if config.crops == SAMPLE else Path(config.crops)
+    paths = sorted(path for path in folder.rglob("*") if is_picture(path)) if folder.is_dir() else []
     if not paths:
-        seen = "holds no pictures" if config.crops.is_dir() else "is no folder"
-        raise DatasetNotFound(f"{config.crops} {seen}; pass a folder of crops.")
-    files = [path.relative_to(config.crops).as_posix() for path in paths]
+        seen = "holds no pictures" if folder.is_dir() else "is no folder"
+        raise DatasetNotFound(f"{folder} {seen}; pass a folder of crops, or the word `{SAMPLE}`.")
+    files = [path.relative_to(folder).as_posix() for path in paths]
     found = conditions_of(paths, files, open_parser(config.parser, flip=True), thresholds)
     write_table(config.out, condition_table(found), parquet=config.parquet)
-    unreadable = int((~found.readable).sum())
-    for name in ISSUE:
-        unknown = np.isnan(found.scores[name]).all()
+    unreadable = [path for path, fine in zip(paths, found.readable.tolist(), strict=True) if not fine]
+    for name, scores in found.scores.items():
+        unknown = np.isnan(scores[found.readable]).all()
         print(f"{name}: {'not measured (needs a parser)' if unknown else f'{int(found.present(name).sum()):,}'}")
     print(f"{len(paths):,} pictures: {config.out.with_suffix('.csv')}")
-    if unreadable:
-        print(f"{unreadable} could not be read: their cells are empty.")
+    for path in unreadable:
+        print(f"resight: {path} cannot be read: its cells are empty.", file=sys.stderr)
     return 1 if unreadable else 0
 
 

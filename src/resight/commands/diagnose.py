@@ -12,10 +12,12 @@ from typing import Final
 import numpy as np
 
 from resight.commands.conditions import NO_PARSER, conditions_of, open_parser
-from resight.commands.datasets import SetOptions
+from resight.commands.datasets import SetOptions, check_cameras
 from resight.commands.diagnose_fixes import FIXES, fixed_mean_ap, read_decisions, with_decisions
 from resight.commands.diagnose_page import DOSE, compare, read_run, write_report
 from resight.commands.diagnose_text import print_findings
+from resight.commands.evaluate_source import no_answers
+from resight.commands.options import command_line
 from resight.commands.progress import bar
 from resight.data.cache import fingerprint
 from resight.data.files import sha256, write_json
@@ -28,7 +30,7 @@ from resight.diagnose.ledger import Ledger, ledger_of
 from resight.diagnose.page_charts import dose_curves, dose_signs
 from resight.diagnose.thresholds import read_thresholds
 from resight.errors import BadRecipe, DatasetNotFound
-from resight.evaluate.protocols import ProtocolName
+from resight.evaluate.protocols import ProtocolName, match, rules_of
 from resight.evaluate.statistics import check_chance
 from resight.report.words import Language
 from resight.search.features import Features, load_features, save_features
@@ -98,6 +100,13 @@ def diagnose(config: Diagnose) -> int:
     if config.x is None:
         raise BadRecipe("`resight diagnose` needs a data set, the word `sample` or a features file; or --compare A B.")
     thresholds = read_thresholds(config.thresholds)
+    tables.check_table(config.folder / "queries", parquet=config.parquet)
+    rules = rules_of(config.protocol)
+    if rules.single_shot or rules.pooled:
+        raise BadRecipe(
+            f"`{config.protocol}` draws or pools pictures, so that what a picture shows says nothing of its search: "
+            "pass `--protocol market` or `cuhk03-np`."
+        )
     from resight.commands.diagnose_remedies import advice, other_models  # torch is not needed for --help
 
     others = {name: load_features(path) for name, path in other_models(config.against).items()}  # before the long work
@@ -183,7 +192,7 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         features = load_features(config.features)
         folders = [config.reid_set(str(config.x)).root, config.images]
     else:
-        from resight.commands.embed import embed_set, open_model
+        from resight.commands.embed import embed_set, labels_of, open_model
         from resight.model import DEFAULT_MODEL
         from resight.weight_files import find_weights
 
@@ -191,7 +200,13 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         folders = [reid_set.root]
         kept = config.folder / "features.npz"
         weights = sha256(find_weights(config.model or DEFAULT_MODEL))[:12]
-        crops = [*reid_set.crops("query"), *reid_set.crops("gallery")]
+        query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
+        crops = [*query, *gallery]
+        instead = command_line("diagnose", config, protocol="occluded")
+        check_cameras(reid_set, crops, config.protocol, instead=instead)
+        matching = match(*labels_of(query, gallery, root=reid_set.root), rules_of(config.protocol))
+        if matching.pairs(0, len(query)).ignored.all():  # told before the long work
+            raise no_answers(len(query), config.protocol)
         names = tuple((str(crop.path), str(crop.person), str(crop.camera)) for crop in crops)
         made = {"set": str(reid_set.source.absolute()), "model": str(config.model), "weights": weights}
         made["pictures"] = fingerprint([crop.path for crop in crops if crop.path.is_file()], names)

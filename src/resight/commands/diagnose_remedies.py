@@ -23,7 +23,7 @@ from resight.commands.train import TrainEmbedder, recipe_value
 from resight.config import load_toml, recipe_names
 from resight.diagnose.findings import Findings
 from resight.diagnose.remedies import ALL, PARTS, RERANK
-from resight.errors import DatasetNotFound, ResightError
+from resight.errors import ResightError
 from resight.model import DEFAULT_MODEL
 from resight.report.diagnosis_facts import Advice, Look
 from resight.report.words import Both, say
@@ -157,7 +157,7 @@ def _places(config: Diagnose, folders: Sequence[Path]) -> tuple[str, str]:
         try:
             crops = config.reid_set(str(place)).crops("train")
             return str(place), str(place) if any(not crop.junk for crop in crops) else UNKNOWN
-        except DatasetNotFound:  # a folder of pictures, or a set without a part for training
+        except ResightError:  # a folder of pictures, or a set without a part for training
             continue
     return UNKNOWN, UNKNOWN
 

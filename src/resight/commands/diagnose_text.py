@@ -13,6 +13,7 @@ from resight.diagnose.ledger import Ledger
 from resight.diagnose.marks import Where
 from resight.diagnose.remedies import ALL, PARTS, RERANK
 from resight.diagnose.twins import FEWEST_GROUPS, Twins
+from resight.report.words import cause_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,7 +79,7 @@ def print_findings(console: Console, found: Findings, out: Path, *, parsed: bool
     if found.conditions is None:
         console.print("No pictures were found: the ledger stands alone (name their folder with --images).")
     elif not parsed:
-        console.print("Without a parser, hidden, cut and second persons are not measured; masks are a prior.")
+        console.print("Without a parser, what is hidden or cut and several people are not measured; masks are a prior.")
     if found.suspects:
         listed = len(found.suspects)
         most = "" if listed == found.suspect_pairs else f", the {listed} that cost most are listed"
@@ -108,7 +109,7 @@ def _print_gains(console: Console, found: Findings) -> None:
 
 def sentence(ledger: Ledger, split: Split) -> str:
     """Say the whole diagnosis in one sentence."""
-    parts = [f"{name.replace('_', ' ')} {loss * 100:.1f}" for name, loss in split.by_cause().items()]
+    parts = [f"{cause_name(name).en} {loss * 100:.1f}" for name, loss in split.by_cause().items()]
     parts.append(f"unexplained {split.unexplained.loss * 100:.1f}")
     return f"mAP {1 - ledger.loss:.1%}. Of the {ledger.loss * 100:.1f} points lost: {', '.join(parts)}."
 

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from resight.commands.datasets import SetOptions
 from resight.commands.progress import bar
 from resight.commands.tables import points
+from resight.data.condition_names import CONDITIONS, condition_name
 from resight.data.images import read_picture, resize
 from resight.diagnose.conditions import FEWEST
 from resight.diagnose.dose import COMPANY, COURSES, Curve, Setting, dose_curve, with_company
-from resight.diagnose.tables import Table, write_table
+from resight.diagnose.tables import Table, check_table, write_table
 from resight.errors import BadFeatures, BadRecipe, UnknownName
 from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.statistics import check_chance
@@ -55,7 +56,7 @@ class Dose(SetOptions):
     """What says which queries are clean, cuts people out to stand before others, and with --parts made the maps; left
     out, parser-lite; `none`: no parser."""
     conditions: tuple[str, ...] = ("all",)
-    """Conditions by name, or `all`; several people (`multi_person`) need a parser."""
+    """Conditions by name (`occlusion` is all its contents), or `all`; several people (`multi_person`) need a parser."""
     setting: Setting = "query"
     """What is spoilt: the queries, the gallery pictures of their persons, or both."""
     queries: int = 500
@@ -76,11 +77,8 @@ def dose(config: Dose) -> int:
     from resight.model import DEFAULT_MODEL
 
     check_chance(seed=config.seed, resamples=config.resamples)
-    every = (*COURSES, COMPANY)
-    names = every if config.conditions == ("all",) else config.conditions
-    for name in names:
-        if name not in every:
-            raise UnknownName("condition", name, every)
+    names = asked_for(config.conditions)
+    check_table(config.out)
     if config.queries < 0:
         raise BadRecipe(f"--queries is {config.queries}; give a number of queries, or 0 for all.")
     reid_set = config.reid_set(config.dataset)
@@ -121,6 +119,23 @@ def dose(config: Dose) -> int:
             write_table(config.out, _rows(curves, model=config.model or DEFAULT_MODEL))  # what is done stays
     print(f"{len(query):,} queries: {config.out.with_suffix('.csv')}")
     return 0
+
+
+def asked_for(conditions: Sequence[str]) -> tuple[str, ...]:
+    """Conditions by the names of their courses; `all` is every one, and `occlusion` whatever hides the person."""
+    every = (*COURSES, COMPANY)
+    found: dict[str, None] = {}
+    for given in conditions:
+        name = condition_name(given)
+        mine = (
+            every
+            if name == "all"
+            else [one for one in every if name in (one, one.rpartition("_")[0] if name in CONDITIONS else "")]
+        )
+        if not mine:
+            raise UnknownName("condition", given, every)
+        found |= dict.fromkeys(mine)
+    return tuple(found)
 
 
 def drawn_queries(config: Dose, query: Sequence[Crop]) -> list[Crop]:

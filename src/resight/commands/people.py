@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resight.commands.progress import bar
+from resight.data.condition_names import condition_name
 from resight.data.files import write_beside
 from resight.errors import BadRecipe
 
@@ -28,8 +29,8 @@ class People:
     maps/body10: the body under the clothes, whole; maps/persons), people.csv (keypoints, visible shares, view, light,
     causes with their dose), identities.json, and with --twins the same draws without the cause (twins, maps/cause).
 
-    Causes: occlusion (share of the body hidden), second-person (share of the crop), truncation (share of the box that
-    slipped off), low-light (stops), low-res (native pixels), colour-cast (stops), motion-blur (pixels at a height of
+    Causes: occlusion (share of the body hidden), multi_person (share of the crop), truncation (share of the box that
+    slipped off), low_light (stops), low_res (native pixels), color_cast (stops), motion_blur (pixels at a height of
     128).
     """
 
@@ -79,7 +80,7 @@ def people(config: People) -> int:
         seed=config.seed,
         height=height,
         width=width,
-        causes=_names(config.causes),
+        causes=tuple(map(condition_name, _names(config.causes))),
         cause_share=config.cause_share,
         twins=config.twins,
         train_share=config.train_share,

@@ -35,7 +35,7 @@ COMMANDS: Final[dict[str, Command]] = {
         (),
         (
             "resight people --persons 500 --cameras 6 --seed 1 --out people",
-            "resight people --persons 50 --causes occlusion,low-light,second-person --twins --out planted",
+            "resight people --persons 50 --causes occlusion,low_light,multi_person --twins --out planted",
             "resight people --preview 24 --out sheet.png",
         ),
     ),

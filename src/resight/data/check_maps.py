@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image, UnidentifiedImageError
 
+from resight.data.condition_names import condition_name
 from resight.data.label_sets import BODY10, CAUSE, LIP20, PERSONS, LabelSet
 from resight.data.labels import read_map
 from resight.errors import BadLabels
@@ -164,5 +165,5 @@ def _table(root: Path, pictures: Sequence[Path]) -> tuple[dict[str, int], list[t
     found: list[tuple[str, tuple[str, ...]]] = [("no-picture", (name,)) for name in listed if name not in there]
     found += [("bad-table", (TABLE, f"{name} has {times} rows")) for name, times in listed.items() if times > 1]
     found += [("no-row", (name,)) for name in sorted(there) if name not in listed]
-    causes = Counter(cause for row in rows if (cause := row.get("cause")))
+    causes = Counter(condition_name(cause) for row in rows if (cause := row.get("cause")))
     return dict(sorted(causes.items())), found

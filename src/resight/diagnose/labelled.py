@@ -20,13 +20,11 @@ from typing import Final, Literal, cast
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from resight.data.condition_names import CONDITIONS
 from resight.data.files import write_text
 from resight.errors import BadRecipe
 
-LABELLED: Final = (
-    *("low_light", "low_res", "multi_person", "occlusion", "truncation", "motion_blur", "color_cast"),
-    "carried_object",
-)
+LABELLED: Final = CONDITIONS
 """Conditions that are labelled; their keys are 1, 2 and so on."""
 UNUSUAL: Final = 0.95
 """Quantile of a score from which a picture may belong to the condition's group."""

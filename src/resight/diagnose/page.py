@@ -18,7 +18,7 @@ from resight.diagnose.conditions import PRIOR, Conditions
 from resight.diagnose.findings import Findings
 from resight.diagnose.page_causes import cause_rows, presence
 from resight.diagnose.page_charts import camera_loss, scatters, trust
-from resight.diagnose.signal_words import part_of, signal_name, signal_value
+from resight.diagnose.signal_words import part_of, plainest, signal_name, signal_value
 from resight.diagnose.slices import query_properties, unexplained_slices
 from resight.diagnose.thresholds import Ramp
 from resight.report.diagnosis_facts import (
@@ -168,7 +168,7 @@ def _chips(conditions: Conditions | None, row: int) -> tuple[Both, ...]:
     for name in conditions.thresholds.ramps:
         if not conditions.scores[name][row] >= 0.5:
             continue
-        ramp = conditions.thresholds.spoken(name, conditions.signals)[0]
+        ramp = plainest(conditions.thresholds.spoken(name, conditions.signals))
         values, more = conditions.signals[ramp.signal], ramp.spread > 0
         known = values[~np.isnan(values)]
         beyond = float(np.mean(known > values[row] if more else known < values[row]))

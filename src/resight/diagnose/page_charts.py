@@ -12,7 +12,7 @@ from jaxtyping import Float
 from resight.data.sampling import evenly
 from resight.diagnose.conditions import Conditions
 from resight.diagnose.findings import Findings
-from resight.diagnose.signal_words import axis_of
+from resight.diagnose.signal_words import axis_of, plainest
 from resight.diagnose.tables import read_table
 from resight.errors import BadRecipe
 from resight.report.diagnosis_facts import CameraLoss, DoseCurve, Look, Scatter
@@ -52,23 +52,23 @@ def trust(found: Findings) -> tuple[tuple[Both, Both | str], ...]:
 
 
 def scatters(found: Findings) -> tuple[Scatter, ...]:
-    """The first signal of each condition beside the AP of the queries, at most MOST_DOTS evenly over the set."""
+    """The plainest signal of each condition beside the AP of the queries, at most MOST_DOTS evenly over the set."""
     conditions = found.conditions
     if conditions is None:
         return ()
     ap, files = found.scores.ap, found.ledger.features.query.files
     drawn = []
     for name in conditions.thresholds.ramps:
-        ramps = conditions.thresholds.spoken(name, conditions.signals)
-        values = conditions.signals[ramps[0].signal][: len(ap)]
+        ramp = plainest(conditions.thresholds.spoken(name, conditions.signals))
+        values = conditions.signals[ramp.signal][: len(ap)]
         rows = np.flatnonzero(np.isfinite(ap) & ~np.isnan(values))
         if len(rows) < 2:
             continue
         rows = rows[evenly(len(rows), MOST_DOTS)]
         right = tuple((found.scores.rank1[rows] >= 0.5).tolist())
-        axis, times = axis_of(ramps[0].signal)
+        axis, times = axis_of(ramp.signal)
         names = tuple(str(one) for one in files[rows])
-        drawn.append(Scatter(name, axis, ramps[0].present * times, values[rows] * times, ap[rows], right, names))
+        drawn.append(Scatter(name, axis, ramp.present * times, values[rows] * times, ap[rows], right, names))
     return tuple(drawn)
 
 

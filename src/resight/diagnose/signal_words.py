@@ -5,10 +5,12 @@ Proof: tests/diagnose/test_signal_words.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from resight.diagnose.signals import SIGNALS
+from resight.diagnose.thresholds import Ramp
 from resight.report.words import Both, say
 
 UNITS: Final = {one.name: one.unit for one in SIGNALS} | {
@@ -53,6 +55,11 @@ def axis_of(signal: str) -> tuple[Both, float]:
     """What an axis of the signal is called, with the unit, and by how much values are multiplied on it."""
     how = _SPOKEN[UNITS[signal]]
     return say(f"axis_{how.word}", signal=signal_name(signal)), how.times
+
+
+def plainest(ramps: Sequence[Ramp]) -> Ramp:
+    """Of the signals that tell a condition the first in a unit that needs no explanation, else the first."""
+    return min(ramps, key=lambda one: _SPOKEN[UNITS[one.signal]].word == "log")
 
 
 def part_of(share: float) -> str:

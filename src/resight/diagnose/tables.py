@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from resight.data.files import write_beside, write_text
+from resight.data.files import check_place, write_beside, write_text
 from resight.diagnose.causes import Share, Split
 from resight.diagnose.conditions import Conditions
 from resight.diagnose.grades import Verdict
@@ -43,13 +43,25 @@ def write_table(path: Path, table: Table, *, parquet: bool = False) -> None:
     writer.writerows([_cell(value) for value in row] for row in zip(*columns, strict=True))
     write_text(path.with_suffix(".csv"), text.getvalue())
     if parquet:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise MissingExtra("Parquet files need pyarrow", extra="tables") from error
+        arrow, files = _arrow()
         with write_beside(path.with_suffix(".parquet")) as partial:
-            pyarrow.parquet.write_table(pyarrow.table(dict(zip(table, columns, strict=True))), partial)
+            files.write_table(arrow.table(dict(zip(table, columns, strict=True))), partial)
+
+
+def check_table(path: Path, *, parquet: bool = False) -> None:
+    """Raise CannotWrite or MissingExtra before long work where `write_table` would after it."""
+    check_place(path.with_suffix(".csv"))
+    if parquet:
+        _arrow()
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtra("Parquet files need pyarrow", extra="tables") from error
+    return pyarrow, parquet
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

@@ -15,11 +15,12 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float
 
+from resight.data.condition_names import CONDITIONS
 from resight.diagnose.signals import SIGNALS
 from resight.errors import BadRecipe, UnknownName
 
 THRESHOLDS: Final = Path(__file__).parent / "thresholds.toml"
-ISSUE: Final = ("low_light", "low_res", "multi_person", "occlusion", "truncation")
+ISSUE: Final = CONDITIONS[:5]
 """Conditions that every table names first."""
 BESIDE_SIGNALS: Final = ("about", "without_map", "unless")
 """Keys of a condition that are no signals."""

@@ -18,14 +18,14 @@ from resight.people.scene import Scene, truncated, view_of
 
 UNITS: Final = {
     "occlusion": "share of the body hidden",
-    "second-person": "share of the crop",
+    "multi_person": "share of the crop",
     "truncation": "share of the box that slipped off",
-    "low-light": "stops taken away",
-    "low-res": "native height of the crop in pixels",
-    "colour-cast": "stops of red over blue",
-    "motion-blur": "pixels of movement at a height of 128",
+    "low_light": "stops taken away",
+    "low_res": "native height of the crop in pixels",
+    "color_cast": "stops of red over blue",
+    "motion_blur": "pixels of movement at a height of 128",
 }
-IN_SCENE: Final = ("occlusion", "second-person", "truncation")
+IN_SCENE: Final = ("occlusion", "multi_person", "truncation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,9 @@ def draw_cause(name: str, rng: np.random.Generator) -> Cause:
     if name == "truncation":
         sides: tuple[Side, ...] = ("bottom", "top", "left", "right")
         return Cause(name, float(rng.uniform(0.15, 0.5)), sides[int(rng.choice(4, p=(0.6, 0.14, 0.13, 0.13)))])
-    if name == "colour-cast":
+    if name == "color_cast":
         return Cause(name, float(rng.uniform(0.6, 1.4) * rng.choice([-1, 1])))
-    low, high = {"second-person": (0.1, 0.4), "low-light": (1.5, 4.0), "low-res": (14, 40), "motion-blur": (4, 14)}[
-        name
-    ]
+    low, high = {"multi_person": (0.1, 0.4), "low_light": (1.5, 4.0), "low_res": (14, 40), "motion_blur": (4, 14)}[name]
     return Cause(name, float(rng.uniform(low, high)))
 
 
@@ -85,7 +83,7 @@ def plant(scene: Scene, cause: Cause, rng: np.random.Generator) -> Scene:
         before = np.array([0.0, -near])
         found = placed(thing, share=cause.dose, body=body, view=view, before=before, side=side)
         return replace(scene, others=(found,)) if cause.kind == "person" else replace(scene, occluder=found)
-    if cause.name == "second-person":
+    if cause.name == "multi_person":
         other = somebody(rng)
         side = 1 if rng.random() < 0.5 else -1
         away = float(rng.choice([-0.5, 0.6, 1.2], p=[0.35, 0.35, 0.3]))
@@ -100,10 +98,10 @@ def spoiling(cause: Cause | None, rng: np.random.Generator) -> SensorCause:
     if cause is None or cause.name in IN_SCENE:
         return SensorCause()
     return {
-        "low-light": SensorCause(stops=-cause.dose),
-        "low-res": SensorCause(native=cause.dose),
-        "colour-cast": SensorCause(warmth=cause.dose),
-        "motion-blur": SensorCause(blur=cause.dose, angle=angle),
+        "low_light": SensorCause(stops=-cause.dose),
+        "low_res": SensorCause(native=cause.dose),
+        "color_cast": SensorCause(warmth=cause.dose),
+        "motion_blur": SensorCause(blur=cause.dose, angle=angle),
     }[cause.name]
 
 

@@ -114,14 +114,14 @@ def _dose(cause: Cause, shown: Rendered) -> float:
         body = shown.parts > 0
         before = shown.thing | (shown.person > 1)
         return round(float((before & body).sum() / max(int(body.sum()), 1)), 4)
-    if cause.name == "second-person":
+    if cause.name == "multi_person":
         return round(float((shown.person > 1).mean()), 4)
     return round(cause.dose, 4)
 
 
 def _reach(shown: Rendered, clean: Rendered, shot: Shot) -> np.ndarray:
     """Where a cause of the scene and its shadow lie; a cause of the whole picture reaches everything."""
-    if shot.cause is None or shot.cause.name not in ("occlusion", "second-person"):
+    if shot.cause is None or shot.cause.name not in ("occlusion", "multi_person"):
         return np.full(shown.label.shape, CAUSE, np.uint8)
     found = np.zeros(shown.label.shape, np.uint8)
     apart = to_grey_levels(shown.light).astype(int) - to_grey_levels(clean.light)
