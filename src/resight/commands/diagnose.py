@@ -12,11 +12,10 @@ from typing import Final
 import numpy as np
 
 from resight.commands.conditions import NO_PARSER, conditions_of, open_parser
-from resight.commands.datasets import SetOptions, check_cameras
+from resight.commands.datasets import SetOptions
 from resight.commands.diagnose_fixes import FIXES, fixed_mean_ap, read_decisions, with_decisions
 from resight.commands.diagnose_page import DOSE, compare, read_run, write_report
 from resight.commands.diagnose_text import print_findings
-from resight.commands.evaluate_source import no_answers
 from resight.commands.options import command_line
 from resight.commands.progress import bar
 from resight.data.cache import fingerprint
@@ -30,7 +29,7 @@ from resight.diagnose.ledger import Ledger, ledger_of
 from resight.diagnose.page_charts import dose_curves, dose_signs
 from resight.diagnose.thresholds import read_thresholds
 from resight.errors import BadRecipe, DatasetNotFound
-from resight.evaluate.protocols import ProtocolName, match, rules_of
+from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.statistics import check_chance
 from resight.report.words import Language
 from resight.search.features import Features, load_features, save_features
@@ -192,7 +191,7 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         features = load_features(config.features)
         folders = [config.reid_set(str(config.x)).root, config.images]
     else:
-        from resight.commands.embed import embed_set, labels_of, open_model
+        from resight.commands.embed import embed_sides, open_model, sides_to_search
         from resight.model import DEFAULT_MODEL
         from resight.weight_files import find_weights
 
@@ -200,13 +199,9 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         folders = [reid_set.root]
         kept = config.folder / "features.npz"
         weights = sha256(find_weights(config.model or DEFAULT_MODEL))[:12]
-        query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
-        crops = [*query, *gallery]
         instead = command_line("diagnose", config, protocol="occluded")
-        check_cameras(reid_set, crops, config.protocol, instead=instead)
-        matching = match(*labels_of(query, gallery, root=reid_set.root), rules_of(config.protocol))
-        if matching.pairs(0, len(query)).ignored.all():  # told before the long work
-            raise no_answers(len(query), config.protocol)
+        query, gallery = sides_to_search(reid_set, config.protocol, instead=instead)
+        crops = [*query, *gallery]
         names = tuple((str(crop.path), str(crop.person), str(crop.camera)) for crop in crops)
         made = {"set": str(reid_set.source.absolute()), "model": str(config.model), "weights": weights}
         made["pictures"] = fingerprint([crop.path for crop in crops if crop.path.is_file()], names)
@@ -215,7 +210,7 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         if kept.is_file() and read_run(config.folder).get("made") == made:
             features = load_features(kept)
         else:
-            features = embed_set(reid_set, open_model(config.model), parts=config.parts)
+            features = embed_sides(query, gallery, open_model(config.model), root=reid_set.root, parts=config.parts)
             save_features(kept, features, root=reid_set.root)
             write_json(config.folder / "run.json", {"made": made})
     files = [str(file) for file in features.query.files]
