@@ -29,7 +29,7 @@ from resight.diagnose.ledger import Ledger, ledger_of
 from resight.diagnose.page_charts import dose_curves, dose_signs
 from resight.diagnose.thresholds import read_thresholds
 from resight.errors import BadRecipe, DatasetNotFound
-from resight.evaluate.protocols import ProtocolName
+from resight.evaluate.protocols import ProtocolName, rules_of
 from resight.evaluate.statistics import check_chance
 from resight.report.words import Language
 from resight.search.features import Features, load_features, save_features

@@ -23,7 +23,7 @@ from resight.evaluate.protocols import ProtocolName
 from resight.evaluate.statistics import RESAMPLES, bootstrap_over_persons
 from resight.search.choosing import choose_distance
 from resight.search.features import Features
-from resight.search.rerank import rerank_features
+from resight.search.rerank import K1, K2, LAMBDA, rerank_features
 
 RERANK: Final = "rerank"
 PARTS: Final = "parts"
@@ -72,7 +72,7 @@ def gains_at_hand(judged: Judged, *, seed: int, resamples: int = RESAMPLES) -> t
         found += _gains(PARTS, judged, *pair, seed=seed, resamples=resamples)
     pairs = len(features.query.persons) * len(features.gallery.persons)
     if pairs <= MOST_PAIRS:
-        distances = rerank_features(features, k1=20, k2=6, lambda_=0.3)  # as `resight rerank` does
+        distances = rerank_features(features, k1=K1, k2=K2, lambda_=LAMBDA)  # as `resight rerank` does
         after = _cells(judged, features, distances)
         found += _gains(RERANK, judged, judged.cells, after, seed=seed, resamples=resamples)
     return found
