@@ -88,3 +88,16 @@ def test_what_cannot_work_is_told_before_the_work(
         assert code == 2
         assert expected in err
         assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["embed", "evaluate", "report", "diagnose"])
+def test_part_maps_are_refused_where_the_model_looks_at_none(command: str, tmp_path: Path, capsys) -> None:
+    assert main([command, "sample", "--parts", str(tmp_path), "--out" if command != "evaluate" else "--json", "x"]) == 2
+    assert "`one-pass` looks at pictures alone and at no part maps: leave --parts out." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report"])
+def test_a_part_share_that_makes_no_sense_is_told_before_the_work(command: str, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("resight.commands.embed.open_model", pytest.fail)
+    assert main([command, "sample", "--part-share", "7"]) == 2
+    assert "The part share is 7" in capsys.readouterr().err

@@ -201,6 +201,7 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         weights = sha256(find_weights(config.model or DEFAULT_MODEL))[:12]
         instead = command_line("diagnose", config, protocol="occluded")
         query, gallery = sides_to_search(reid_set, config.protocol, instead=instead)
+        model = open_model(config.model, parts=config.parts)
         crops = [*query, *gallery]
         names = tuple((str(crop.path), str(crop.person), str(crop.camera)) for crop in crops)
         made = {"set": str(reid_set.source.absolute()), "model": str(config.model), "weights": weights}
@@ -210,7 +211,7 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         if kept.is_file() and read_run(config.folder).get("made") == made:
             features = load_features(kept)
         else:
-            features = embed_sides(query, gallery, open_model(config.model), root=reid_set.root, parts=config.parts)
+            features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
             save_features(kept, features, root=reid_set.root)
             write_json(config.folder / "run.json", {"made": made})
     files = [str(file) for file in features.query.files]

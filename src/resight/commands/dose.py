@@ -83,7 +83,7 @@ def dose(config: Dose) -> int:
         raise BadRecipe(f"--queries is {config.queries}; give a number of queries, or 0 for all.")
     reid_set = config.reid_set(config.dataset)
     query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
-    model = open_model(config.model)
+    model = open_model(config.model, parts=config.parts)
     if model.needs_maps and config.parts is None:
         raise BadFeatures(model.wants_maps)
     embed = _embedder(config, model)

@@ -17,7 +17,7 @@ from resight.commands.tables import gallery_words
 from resight.data.files import check_place
 from resight.data.images import read_picture
 from resight.data.reid_sets import ReidSet
-from resight.errors import BadFeatures, BadPicture, DatasetNotFound
+from resight.errors import BadFeatures, BadPicture, BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName, match, rules_of
 from resight.search.features import Features, save_features, save_plain_features
 from resight.types import NO_CAMERA, Crop, Side
@@ -60,7 +60,7 @@ def embed(config: Embed) -> int:
 
     found = config.set_or_pictures(config.dataset)
     check_place(config.out)
-    model, start = open_model(config.model), time.monotonic()
+    model, start = open_model(config.model, parts=config.parts), time.monotonic()
     with torch_threads(config.threads):
         if isinstance(found, list):
             counts, width, problems = _embed_plain(config, found, model)
@@ -77,12 +77,18 @@ def embed(config: Embed) -> int:
     return 1 if problems else 0
 
 
-def open_model(name: str | None) -> Model:
-    """Load a model by name, run folder or file; None is the default model. On the GPU when there is one."""
+def open_model(name: str | None, *, parts: Path | None = None) -> Model:
+    """Load a model by name, run folder or file; None is the default model. On the GPU when there is one.
+
+    Raises BadRecipe where part maps are given and the model looks at none.
+    """
     from resight.model import DEFAULT_MODEL, load_model
     from resight.nn.device import best_device
 
-    return load_model(name or DEFAULT_MODEL, device=best_device())
+    model = load_model(name or DEFAULT_MODEL, device=best_device())
+    if parts is not None and not model.needs_maps:
+        raise BadRecipe(f"`{name or DEFAULT_MODEL}` looks at pictures alone and at no part maps: leave --parts out.")
+    return model
 
 
 def sides_to_search(reid_set: ReidSet, protocol: ProtocolName, *, instead: str) -> tuple[list[Crop], list[Crop]]:

@@ -23,7 +23,7 @@ from resight.evaluate.protocols import ProtocolName, rules_of
 from resight.evaluate.ranking import RankingScores, score_distances, score_features
 from resight.evaluate.score_file import intervals_of, write_scores
 from resight.evaluate.statistics import check_chance
-from resight.search.choosing import DistanceName, choose_distance
+from resight.search.choosing import DistanceName, check_share, choose_distance
 from resight.search.features import Features
 from resight.search.rerank import K1, K2, LAMBDA
 
@@ -131,6 +131,7 @@ def _check_search(config: Evaluate) -> None:
     """Raise, before the long work, for options that do not go together and for a keypoints file that is none."""
     why = "Here a search is scored, and neither a parser (its run or weights as --model) nor label maps (--truth)"
     refuse(config, (*OF_PARSERS, *OF_MAPS, "labels"), why)
+    check_share(config.distance, config.part_share)
     rules = rules_of(config.protocol)
     if config.rerank:
         refuse(config, ("open_set", "views"), "--rerank changes the scores alone")

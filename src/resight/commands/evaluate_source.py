@@ -51,7 +51,7 @@ def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
         raise
     instead = command_line("evaluate", config, protocol="occluded")
     query, gallery = sides_to_search(reid_set, config.protocol, instead=instead)
-    model = open_model(config.model)
+    model = open_model(config.model, parts=config.parts)
     features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
     notes = list(reid_set.notes)
     if rules_of(config.protocol).pooled:

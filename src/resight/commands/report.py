@@ -17,7 +17,7 @@ from resight.errors import BadRecipe, DatasetNotFound
 from resight.evaluate.protocols import ProtocolName, rules_of, searched
 from resight.evaluate.ranking import RankingScores, score_features
 from resight.evaluate.score_file import intervals_of
-from resight.search.choosing import DistanceName, choose_distance
+from resight.search.choosing import DistanceName, check_share, choose_distance
 from resight.search.features import Features, load_features
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def report(config: Report) -> int:
 
     if config.worst < 0:
         raise BadRecipe(f"--worst is {config.worst}; give the number of queries to show, 0 or more.")
+    check_share(config.distance, config.part_share)
     check_place(config.out)
     if config.png is not None:
         check_place(config.png / "001.png")
@@ -159,7 +160,9 @@ def _open(config: Report) -> _Source:
     reid_set = config.reid_set(config.x)
     instead = command_line("report", config, protocol="occluded")
     query, gallery = sides_to_search(reid_set, config.protocol, instead=instead)
-    features = embed_sides(query, gallery, open_model(config.model), root=reid_set.root, parts=config.parts)
+    features = embed_sides(
+        query, gallery, open_model(config.model, parts=config.parts), root=reid_set.root, parts=config.parts
+    )
     name = config.x if config.x == "sample" else reid_set.root.resolve().name
     return _Source(features, name, config.model or DEFAULT_MODEL, (reid_set.root,))
 
