@@ -99,24 +99,6 @@ def save_features(path: Path | str, features: Features, *, root: Path | None = N
     write_npz(Path(path), arrays)
 
 
-def load_plain_features(path: Path | str) -> tuple[NDArray[np.float32], Shaped[np.ndarray, " N"]]:
-    """Read the features of a plain folder: features N D and the N file names."""
-    path = Path(path)
-    arrays = _read_arrays(path)
-    if "features" not in arrays:
-        raise BadFeatures(
-            f"{path} has no `features` (found: {', '.join(sorted(arrays)) or 'nothing'}); "
-            "`resight embed FOLDER` writes `features` and `files`."
-        )
-    try:
-        features = _floats(arrays["features"], "features")
-        files = _files(arrays.get("files"), len(features), "picture")
-        _check_values(features, "features", files)
-    except BadFeatures as error:
-        raise BadFeatures(f"{path}: {error}") from error
-    return features, files
-
-
 def save_plain_features(
     path: Path | str, features: NDArray[np.float32], files: Shaped[np.ndarray, " N"], **more: NDArray[np.float32]
 ) -> None:
