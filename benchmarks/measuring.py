@@ -158,6 +158,7 @@ def peer_module(file: str) -> ModuleType:
 
 def write_result(name: str, size: str, found: dict[str, Any]) -> None:
     """Write results/NAME.json (NAME_SIZE.json for other sizes than Market-1501's) and say where it is."""
+    from resight.data.files import write_json
     from resight.train.resources import surroundings
 
     queries, gallery, persons, cameras, distractors = SIZES[size]
@@ -168,17 +169,16 @@ def write_result(name: str, size: str, found: dict[str, Any]) -> None:
         **found,
         **surroundings(),
     }
-    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / (f"{name}.json" if size == "market" else f"{name}_{size}.json")
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(path, result)
     print(path)
 
 
 def write_any(name: str, found: dict[str, Any]) -> None:
     """Write results/NAME.json with the machine and versions, and say where it is."""
+    from resight.data.files import write_json
     from resight.train.resources import surroundings
 
-    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({**found, **surroundings()}, indent=1) + "\n", encoding="utf-8")
+    write_json(path, {**found, **surroundings()})
     print(path)

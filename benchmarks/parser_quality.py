@@ -59,15 +59,6 @@ def by_cause(model: Any, roots: list[Path]) -> dict[str, dict[str, float]]:
     return found
 
 
-def without_nan(value: Any) -> Any:
-    """What JSON can hold: numbers that are undefined as null."""
-    if isinstance(value, dict):
-        return {key: without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(one) for one in value]
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
 def main() -> None:
     """Score every set whole and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -101,9 +92,9 @@ def main() -> None:
             "parameters": sum(value.numel() for value in model.network.parameters()),
             "input_size": list(model.size),
             "pictures": {one.name: one.pictures for one in sets},
-            "scores": without_nan(scores),
-            "people_by_cause": without_nan(by_cause(model, options.data)),
-            "aims": without_nan(reached(scores)),
+            "scores": scores,
+            "people_by_cause": by_cause(model, options.data),
+            "aims": reached(scores),
             "seconds": round(time.monotonic() - started, 1),
             "seed": 0,
         },

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from measuring import RESULTS, Peak, in_own_process, in_turn, medians, tree_cpu_seconds
+from measuring import Peak, in_own_process, in_turn, medians, tree_cpu_seconds, write_any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 SIZE = (128, 64)
@@ -135,8 +135,6 @@ def main() -> None:
     if options.kind:
         run(options.kind, options.folder, options.steps)
         return
-    from resight.train.resources import surroundings
-
     more = ("--steps", str(options.steps), str(options.folder))
     runs = in_turn(("resight", "plain"), options.rounds, lambda kind: in_own_process(kind, more, threads=1))
     ratios = [a["per_s"] / b["per_s"] for a, b in zip(runs["resight"], runs["plain"], strict=True)]
@@ -147,10 +145,8 @@ def main() -> None:
         "speed_ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
         "runs": runs,
         "seed": 0,
-        **surroundings(),
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "training_speed.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_any("training_speed", result)
     print(json.dumps({"medians": result["medians"], "speed_ratio": result["speed_ratio"]}, indent=1))
 
 

@@ -21,7 +21,6 @@ from resight.parsers.attention_ssl import (
     JOINTS,
     SCALES,
     AttentionSSL,
-    attention_objective,
     attention_ssl_objective,
     joint_maps,
     joint_table,
@@ -149,8 +148,6 @@ def test_the_weight_is_a_number_without_gradient_on_all_four_losses() -> None:
     for loss, own in zip(losses.values(), scores, strict=True):
         each = F.cross_entropy(own, labels, reduction="none").mean((1, 2))
         torch.testing.assert_close(loss, (weights * each).mean())
-    plain = attention_objective(found, labels, pixel_loss=pixel_cross_entropy)
-    torch.testing.assert_close(plain["fused"], F.cross_entropy(scores[0], labels))
 
 
 def test_a_picture_without_labels_costs_nothing_instead_of_nan() -> None:

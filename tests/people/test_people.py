@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mirrored_pose import mirrored_pose
 from resight.data.labels import BODY10, LIP20
 from resight.people import anatomy
 from resight.people.anatomy import Anatomy, load_anatomy
@@ -35,7 +36,7 @@ def areas(meshes, count: int) -> np.ndarray:
 
 def test_the_mirrored_pose_swaps_left_and_right() -> None:
     from resight.people.figure import make_figure
-    from resight.people.identity import draw_identity, draw_pose, mirrored_pose
+    from resight.people.identity import draw_identity, draw_pose
 
     identity = replace(draw_identity(chance(2)), bag="none", gloves=False)
     pose = replace(draw_pose(identity, chance(1)), left_lift=40.0, left_bend=90.0)

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mirrored_pose import mirrored_pose
 from resight.data.labels import BODY10, COCO_SWAP, KEYPOINTS, LIP20, flip_map
 from resight.people.cameras import draw_camera
 from resight.people.causes import Cause
 from resight.people.figure import make_figure
-from resight.people.identity import draw_identity, draw_pose, mirrored_pose
+from resight.people.identity import draw_identity, draw_pose
 from resight.people.occluders import OCCLUDERS
 from resight.people.plan import Plan, Shot
 from resight.people.render import Rendered, draw

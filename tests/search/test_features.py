@@ -135,9 +135,9 @@ def test_the_first_bad_row_is_named_by_its_picture(tmp_path: Path) -> None:
 
 def test_features_of_a_plain_folder_are_sent_to_a_data_set(tmp_path: Path) -> None:
     save_plain_features(tmp_path / "plain.npz", np.ones((2, 3), np.float32), np.array(["a.jpg", "b.jpg"]))
-    with np.load(tmp_path / "plain.npz") as arrays:
-        assert arrays["features"].shape == (2, 3)
-        assert arrays["files"].tolist() == ["a.jpg", "b.jpg"]
+    with np.load(tmp_path / "plain.npz") as file:
+        assert file["features"].shape == (2, 3)
+        assert file["files"].tolist() == ["a.jpg", "b.jpg"]
     with pytest.raises(BadFeatures, match="plain folder"):
         load_features(tmp_path / "plain.npz")
 

@@ -129,27 +129,12 @@ def _picked(old: int, new: int, device: torch.device) -> Int[Tensor, " n"]:
     return torch.linspace(0, old - 1, new, device=device).round().long()
 
 
-def attention_objective(
-    found: Parsing, labels: Integer[Tensor, "B H W"], *, pixel_loss: PixelLoss
-) -> dict[str, Float[Tensor, ""]]:
-    """The plain stage: cross-entropy of the fused parsing and of each scale, on the score grid."""
-    return _weighted(found, labels, pixel_loss=pixel_loss, table=None)
-
-
 def attention_ssl_objective(
     found: Parsing, labels: Integer[Tensor, "B H W"], *, pixel_loss: PixelLoss, classes: Sequence[str]
 ) -> dict[str, Float[Tensor, ""]]:
-    """The structure-sensitive stage: the same four losses, each picture's times the weight of its joints."""
-    return _weighted(found, labels, pixel_loss=pixel_loss, table=joint_table(tuple(classes)))
-
-
-def _weighted(
-    found: Parsing, labels: Tensor, *, pixel_loss: PixelLoss, table: Tensor | None
-) -> dict[str, Float[Tensor, ""]]:
+    """Cross-entropy of the fused parsing and of each scale on the score grid, times the joints' weight."""
     small = nearest_labels(labels, (found.logits.shape[2], found.logits.shape[3]))
-    weights = torch.ones(len(small), device=small.device)
-    if table is not None:
-        weights = structure_weights(found.logits, small, table)
+    weights = structure_weights(found.logits, small, joint_table(tuple(classes)))
     named = {"fused": found.logits} | {f"scale {s:g}": side for s, side in zip(SCALES, found.side, strict=True)}
     kept = small != IGNORE
     share = kept / kept.sum((1, 2), keepdim=True).clamp_min(1)  # a picture's pixels together weigh 1

@@ -167,21 +167,6 @@ def draw_pose(identity: Identity, rng: np.random.Generator) -> Pose:
     )
 
 
-def mirrored_pose(pose: Pose) -> Pose:
-    """The pose seen in a mirror: sides swapped, turns reversed, half a gait cycle later."""
-    return replace(
-        pose,
-        phase=(pose.phase + 0.5) % 1,
-        head_turn=-pose.head_turn,
-        left_lift=pose.right_lift,
-        right_lift=pose.left_lift,
-        left_bend=pose.right_bend,
-        right_bend=pose.left_bend,
-        left_spread=pose.right_spread,
-        right_spread=pose.left_spread,
-    )
-
-
 def _lower(woman: bool, warmth: float, rng: np.random.Generator) -> Lower:
     shares = {"trousers": 0.75 + 1.2 * warmth, "shorts": 1.05 * (1 - warmth) ** 2.5}
     if woman:
