@@ -14,7 +14,7 @@ import pytest
 from planted import planted
 from resight.cli import main
 from resight.commands.diagnose import Diagnose
-from resight.commands.diagnose_remedies import REMEDIES, advice, other_models, own_recipe
+from resight.commands.diagnose_remedies import REMEDIES, advice, dose_command, other_models, own_recipe
 from resight.commands.table import COMMANDS
 from resight.commands.train import TrainEmbedder, _recipe
 from resight.diagnose.findings import Findings, attribute
@@ -102,6 +102,16 @@ def test_every_command_is_one_that_the_command_line_takes_with_all_that_its_reci
             made |= {seen.out} if getattr(seen, "out", None) else set()
     assert commands >= 12
     assert Path("found/reranked.npy") in made
+
+
+def test_the_command_for_dose_curves_runs_as_printed_where_the_model_is_known(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = dose_command(Diagnose(x=str(data), out=Path("found"), protocol="cuhk03-np"), [data])
+    seen = parsed(line, monkeypatch)
+    assert (seen.dataset, seen.out, seen.model) == (str(data), Path("found/dose.csv"), None)
+    assert seen.protocol == "cuhk03-np"
+    assert "DATASET" in dose_command(Diagnose(x="features.npz"), [])
 
 
 def test_features_without_a_data_set_have_commands_that_say_so(search: Findings, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def page():
         suspects=(Suspected("3", "4", (Tile("s.jpg", "3", "1"),), (Tile("t.jpg", "4", "1"),), 0.01, 0.5),),
         slices=(SliceRow(say("slice_camera", name="1"), 12, 0.5, 0.1),),
         method=(say("method_ledger"),),
-        dose_path="dose.csv",
+        dose_command="resight dose",
         has_pictures=True,
     )
 

@@ -106,7 +106,7 @@ def diagnose(config: Diagnose) -> int:
             f"`{config.protocol}` draws or pools pictures, so that what a picture shows says nothing of its search: "
             "pass `--protocol market` or `cuhk03-np`."
         )
-    from resight.commands.diagnose_remedies import advice, other_models  # torch is not needed for --help
+    from resight.commands.diagnose_remedies import advice, dose_command, other_models  # torch is not needed for --help
 
     others = {name: load_features(path) for name, path in other_models(config.against).items()}  # before the long work
     features, folders = _features(config)
@@ -153,6 +153,7 @@ def diagnose(config: Diagnose) -> int:
         folders,
         dataset=str(config.x),
         curves=curves,
+        dose=dose_command(config, folders),
         advice=advice(config, found, folders),
         facts=facts,
         parse=parser[0],

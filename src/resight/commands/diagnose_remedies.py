@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resight.commands.check import Check
 from resight.commands.datasets import SetOptions
+from resight.commands.diagnose_page import DOSE
+from resight.commands.dose import Dose
 from resight.commands.embed import Embed
 from resight.commands.options import command_line
 from resight.commands.parts import Parts
@@ -121,6 +123,17 @@ def advice(config: Diagnose, found: Findings, folders: Sequence[Path]) -> tuple[
     return (*rows, *(_other_model(name, found, hurt) for name in others))
 
 
+def dose_command(config: Diagnose, folders: Sequence[Path]) -> str:
+    """What measures dose curves of the judged model where the next diagnosis finds them."""
+    model = "MODEL" if features_file(config) is not None else config.model
+    how: dict[str, Any] = {"parts": config.parts, "protocol": config.protocol, **_set_options(config)}
+    return command_line("dose", Dose(dataset=_places(config, folders)[0], out=config.folder / DOSE, model=model, **how))
+
+
+def _set_options(config: Diagnose) -> dict[str, Any]:
+    return {field.name: getattr(config, field.name) for field in fields(SetOptions)}
+
+
 def other_models(against: Sequence[Path]) -> dict[str, Path]:
     """Features files of other models by name: the file's, or where that says nothing its folder's."""
     names = [path.resolve().parent.name if path.name == FEATURES else path.stem for path in against]
@@ -165,7 +178,7 @@ def _places(config: Diagnose, folders: Sequence[Path]) -> tuple[str, str]:
 def _steps(remedy: Remedy, config: Diagnose, own: str, places: tuple[str, str]) -> tuple[tuple[str, ...], list[Both]]:
     """The remedy's commands in order, and what has to be said of them."""
     search, training = places
-    options: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(SetOptions)}
+    options = _set_options(config)
     if remedy.name == "rerank":
         features = features_file(config) or config.folder / FEATURES
         return (command_line("rerank", Rerank(features=features, out=config.folder / "reranked.npy")),), []

@@ -6,7 +6,6 @@ Proof: tests/commands/test_diagnose.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -50,7 +49,7 @@ def page_of(
     title: str,
     facts: Sequence[tuple[Both, Both | str]],
     notes: Sequence[Both],
-    dose: Path,
+    dose: str,
     curves: Sequence[DoseCurve],
     advice: Sequence[Advice],
     has_pictures: bool,
@@ -93,7 +92,7 @@ def page_of(
         suspects=_suspects(found, pictures=has_pictures),
         slices=tuple(_slice(one.kind, one.name, one.queries, one.mean, one.rest) for one in slices),
         method=_method(found),
-        dose_path=str(dose),
+        dose_command=dose,
         has_pictures=has_pictures,
     )
 

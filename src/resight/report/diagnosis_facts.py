@@ -193,7 +193,8 @@ class DiagnosisInput:
     suspects: tuple[Suspected, ...]
     slices: tuple[SliceRow, ...]
     method: tuple[Both, ...]
-    dose_path: str
+    dose_command: str
+    """What measures dose curves of the judged model."""
     has_pictures: bool
 
 
