@@ -352,11 +352,11 @@ def test_the_samples_crops_are_measured_by_its_name_and_a_folder_of_that_name_by
 
 
 def test_a_protocol_that_does_not_fit_is_refused_before_pictures_are_embedded(toy, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("resight.commands.embed.embed_set", lambda *_, **__: pytest.fail("embedded"))
+    monkeypatch.setattr("resight.commands.embed.embed_sides", lambda *_, **__: pytest.fail("embedded"))
     own = tmp_path / "own"
-    for path in (toy / "query").glob("*.jpg"):
+    for path in toy.rglob("0*.jpg"):
         (own / path.name[:4]).mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, own / path.name[:4] / f"{path.name[9:15]}{path.name[6]}.jpg")
+        shutil.copy(path, own / path.name[:4])
     for words in ([str(own)], [str(own), "--protocol", "multi-query"], [str(toy), "--protocol", "cuhk03"]):
         assert main(["diagnose", *words, "--out", str(tmp_path / "out")]) == 2
         assert "--protocol" in capsys.readouterr().err

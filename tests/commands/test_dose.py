@@ -34,7 +34,7 @@ class ColourModel:
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "open_model", lambda _: ColourModel())
+    monkeypatch.setattr(command, "open_model", lambda *_, **__: ColourModel())
     return write_market(tmp_path / "toy", ToyCounts(train_persons=0, persons=4, cameras=2), seed=1)
 
 

@@ -230,7 +230,7 @@ def test_a_data_set_is_embedded_with_the_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named: list[str | None] = []
-    monkeypatch.setattr("resight.commands.embed.open_model", lambda name: named.append(name) or NameModel())
+    monkeypatch.setattr("resight.commands.embed.open_model", lambda name, **_: named.append(name) or NameModel())
     code, out, _ = said(capsys, market(tmp_path / "m", hand_drawn=False), "--model", "mine", "--resamples", 100)
     assert (code, named) == (0, ["mine"])
     assert "6 queries × 18 gallery pictures, 6 queries answered" in out
@@ -239,7 +239,7 @@ def test_a_data_set_is_embedded_with_the_model(
 def test_hand_drawn_boxes_are_pooled_with_the_queries_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resight.commands.embed.open_model", lambda _: NameModel())
+    monkeypatch.setattr("resight.commands.embed.open_model", lambda *_, **__: NameModel())
     words = ("--protocol", "multi-query", "--resamples", 100)
     _, out, _ = said(capsys, market(tmp_path / "with", hand_drawn=True), *words)
     assert "6 queries and 2 pictures of gt_bbox were pooled into 6" in out  # the queries' persons in their camera
@@ -274,7 +274,7 @@ def test_hand_drawn_boxes_bring_their_parts_with_them(
             rows = self.embed(paths)
             return Embedded(rows, rows.reshape(len(rows), 2, 4), np.ones((len(rows), 2), np.float32))
 
-    monkeypatch.setattr("resight.commands.embed.open_model", lambda _: PartModel())
+    monkeypatch.setattr("resight.commands.embed.open_model", lambda *_, **__: PartModel())
     words = ("--protocol", "multi-query", "--distance", "both", "--resamples", 100)
     code, out, _ = said(capsys, market(tmp_path / "m", hand_drawn=True), *words)
     assert code == 0
@@ -311,7 +311,7 @@ def test_person_folders_without_cameras_are_answered_with_the_command_to_type(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = put(tmp_path / "my people", "ann/a_c1.jpg", "ann/b_c2.jpg", "bob/a_c1.jpg", "bob/b_c2.jpg")
-    monkeypatch.setattr("resight.commands.embed.open_model", lambda _: OneColour())
+    monkeypatch.setattr("resight.commands.embed.open_model", lambda *_, **__: OneColour())
     code, _, err = said(capsys, own, "--resamples", 100)
     assert code == 2
     assert err.count("\n") == 1
@@ -371,7 +371,7 @@ def test_queries_without_answers_are_told_before_the_work(
     put(tmp_path, "ann/c1_1.jpg", "ann/c1_2.jpg", "bob/c2_1.jpg", "bob/c2_2.jpg")
     code, _, err = said(capsys, tmp_path, "--camera-pattern", r"(c\d)")
     assert code == 2
-    assert "None of the 2 queries has a right answer" in err
+    assert "None of the 2 queries has a true match" in err
 
 
 def test_true_maps_and_parsers_take_no_options_of_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

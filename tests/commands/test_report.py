@@ -134,7 +134,7 @@ def test_blurred_heads_change_every_picture_and_nothing_else(file, market, tmp_p
 
 def test_a_data_set_is_embedded_first(market, tmp_path, monkeypatch):
     embed = pytest.importorskip("resight.commands.embed")
-    monkeypatch.setattr(embed, "open_model", lambda name: ColourModel())
+    monkeypatch.setattr(embed, "open_model", lambda *_, **__: ColourModel())
     assert report(Report(x=str(market), out=tmp_path / "r.html")) == 0
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "<h1>toys</h1>" in page
@@ -169,7 +169,7 @@ def test_a_missing_image_folder_and_a_negative_number_are_said(file, tmp_path):
 
 def refused_before_embedding(monkeypatch, config: Report, error: type[Exception], says: str) -> None:
     embed = pytest.importorskip("resight.commands.embed")
-    monkeypatch.setattr(embed, "open_model", lambda name: pytest.fail("the model was opened"))
+    monkeypatch.setattr(embed, "open_model", lambda *_, **__: pytest.fail("the model was opened"))
     with pytest.raises(error, match=says):
         report(config)
 

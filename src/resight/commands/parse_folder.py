@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from resight.commands.parse_files import list_crops, map_path, overlay_path
+from resight.data.cache import Contents
 from resight.data.files import write_beside, write_json
-from resight.data.images import read_picture, real_file, resize
+from resight.data.images import read_picture, resize
 from resight.data.labels import SHEET, read_map, write_map
 from resight.data.regrouping import Regrouping
 from resight.data.sampling import evenly
@@ -68,6 +69,7 @@ class ParsingJob:
         self.regrouping, self.labels = regrouping, regrouping.target
         self.overlays, self.flip, self.batch = overlays, flip, batch
         self.files = list_crops(photos, out)
+        self._contents = Contents()
         self.problems: list[str] = []
         self.seconds = {"waiting for pictures": 0.0, "network": 0.0, "waiting for the disk": 0.0}
         self.parsed = self.shown = 0
@@ -106,9 +108,10 @@ class ParsingJob:
         write_json(path, facts)
 
     def _finished(self) -> dict[str, str]:
-        """Rows of the table whose map is there, by file, less those of pictures that changed since; no torn last line.
+        """Rows of the table whose map is there, by file, less those of other pictures; no torn last line.
 
-        Maps of pictures that lie elsewhere keep theirs. Raises BadRecipe where a new map would replace one of them.
+        A picture is the one that was parsed where its file holds the same. Maps of files that are not here keep theirs.
+        Raises BadRecipe where a new map would replace one of them.
         """
         path = self.out / TABLE
         if not path.exists():
@@ -120,23 +123,24 @@ class ParsingJob:
             file, made = Path(row[0]), map_path(self.out, Path(row[0]))
             if known.get(made, file) != file and made.exists():
                 raise BadRecipe(f"{made} is the map of {file}; {known[made]} needs another folder for --out.")
-            if self._is_new(file, made) if made in known else made.exists():
+            if made.exists() and (made not in known or self._is_same(row)):
                 found[row[0]] = _line(row)
         return found
 
-    def _is_new(self, file: Path, made: Path) -> bool:
-        """Whether what was made of a picture is there, and the picture has not changed since."""
-        try:
-            return real_file(self.root / file).stat().st_mtime_ns <= made.stat().st_mtime_ns
-        except OSError:
-            return False
+    def _is_same(self, row: list[str]) -> bool:
+        """Whether the picture of a row is here."""
+        return row[1] == self._content(Path(row[0]))
+
+    def _content(self, file: Path) -> str:
+        return f"{self._contents[self.root / file]:x}"
 
     def _is_shown(self, file: Path) -> bool:
-        """Whether a picture needs no overlay, or has it."""
-        return not self.overlays or self._is_new(file, overlay_path(self.out, file))
+        """Whether a picture needs no overlay, or has that of its map."""
+        made, shown = map_path(self.out, file), overlay_path(self.out, file)
+        return not self.overlays or (shown.exists() and made.stat().st_mtime_ns <= shown.stat().st_mtime_ns)
 
     def _columns(self) -> list[str]:
-        return ["file", "sure", "second_share", "hidden", "company", "view_degrees", *self.labels.classes]
+        return ["file", "content", "sure", "second_share", "hidden", "company", "view_degrees", *self.labels.classes]
 
     def run(self, told: Callable[..., None]) -> Iterator[str]:
         """Do what is not done yet; yields one sentence for each file that cannot be read."""
@@ -219,7 +223,7 @@ class ParsingJob:
             for number in (found.sure, found.second_share, found.hidden, found.company)
         ]
         numbers.append("" if np.isnan(found.view_degrees) else f"{found.view_degrees:.0f}")
-        return [one.file.as_posix(), *numbers, *(f"{share:.4f}" for share in shares)]
+        return [one.file.as_posix(), self._content(one.file), *numbers, *(f"{share:.4f}" for share in shares)]
 
     def _write_overlay(self, file: Path, pixels: NDArray[np.uint8], values: NDArray[np.uint8]) -> None:
         with write_beside(overlay_path(self.out, file)) as partial:
@@ -242,7 +246,7 @@ class ParsingJob:
             table.writelines(self._rows[name] for name in sorted(self._rows, key=Path))
 
     def _write_contact_sheet(self) -> None:
-        done = [file for file in sorted(map(Path, self._rows)) if self._is_new(file, map_path(self.out, file))]
+        done = sorted(Path(row[0]) for row in csv.reader(self._rows.values()) if self._is_same(row))
         if not done:
             return
         cells = []

@@ -53,6 +53,9 @@ def check_place(path: Path) -> None:
     if path.exists() and not path.is_file():
         return
     missing = [folder for folder in path.parents if not folder.exists()]
+    above = path.parents[len(missing)]
+    if not above.is_dir():
+        raise _cannot_write(path, NotADirectoryError(errno.ENOTDIR, f"{above} is a file"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _beside(path).touch()
