@@ -17,9 +17,9 @@ class Parse:
     A crop shows one wanted person, as a detector's box does; of two people the one that the box was made for is parsed.
     A photo of a street is no crop: cut the persons out first. Each map has its picture's size and name, ending in .png,
     with one class number a pixel; parsed.csv says for each file what it held (a checksum), how sure the parser is of
-    its map (0 to 1), what share of the crop another person covers, whether something hides a part and whether anybody else
-    shows (0 to 1), from where the person is seen (degrees: 0 from the front, 90 looking to the picture's right, 180
-    from behind), and the share of each class.
+    its map (0 to 1), what share of the crop another person covers, whether something hides a part and whether
+    anybody else shows (0 to 1), from where the person is seen (degrees: 0 from the front, 90 looking to the
+    picture's right, 180 from behind), and the share of each class.
 
     Stopped or killed, the same command goes on where it was. Files that cannot be read are named, counted and left out
     (exit code 1); the others are parsed.
