@@ -323,6 +323,7 @@ def test_conditions_write_one_row_a_picture_with_the_five_scores_first(toy, tmp_
     said = capsys.readouterr()
     assert [line.split(":")[0] for line in said.out.splitlines()[:-1]] == list(read_thresholds().ramps)
     assert f"{folder / 'broken.jpg'} cannot be read" in said.err
+    assert "carried_object: not measured (this parser does not tell it)" in said.out
     assert main(["conditions", str(tmp_path / "nothing"), "--out", str(out)]) == 2
     assert "is no folder" in capsys.readouterr().err
 
@@ -347,6 +348,7 @@ def test_the_samples_crops_are_measured_by_its_name_and_a_folder_of_that_name_by
     monkeypatch.chdir(tmp_path)
     assert main(["conditions", "sample", "--parser", "none", "--out", "x.csv"]) == 0
     assert len(rows(tmp_path / "x.csv")) > 300
+    assert "occlusion: not measured (it needs a parser)" in capsys.readouterr().out
     assert main(["conditions", "./sample", "--parser", "none"]) == 2
     assert "sample is no folder" in capsys.readouterr().err
 

@@ -56,12 +56,14 @@ def conditions(config: ConditionsOf) -> int:
         seen = "holds no pictures" if folder.is_dir() else "is no folder"
         raise DatasetNotFound(f"{folder} {seen}; pass a folder of crops, or the word `{SAMPLE}`.")
     files = [path.relative_to(folder).as_posix() for path in paths]
-    found = conditions_of(paths, files, open_parser(config.parser, flip=True), thresholds)
+    parser = open_parser(config.parser, flip=True)
+    found = conditions_of(paths, files, parser, thresholds)
     write_table(config.out, condition_table(found), parquet=config.parquet)
     unreadable = [path for path, fine in zip(paths, found.readable.tolist(), strict=True) if not fine]
+    missing = "it needs a parser" if parser[0] is None else "this parser does not tell it"
     for name, scores in found.scores.items():
         unknown = np.isnan(scores[found.readable]).all()
-        print(f"{name}: {'not measured (needs a parser)' if unknown else f'{int(found.present(name).sum()):,}'}")
+        print(f"{name}: {f'not measured ({missing})' if unknown else f'{int(found.present(name).sum()):,}'}")
     print(f"{len(paths):,} pictures: {config.out.with_suffix('.csv')}")
     for path in unreadable:
         print(f"resight: {path} cannot be read: its cells are empty.", file=sys.stderr)
