@@ -43,6 +43,13 @@ def test_parameters_are_counted_and_nothing_is_changed() -> None:
     assert not network[0]._forward_hooks
 
 
+def test_the_cost_is_the_same_where_norms_are_counted_into_convolutions() -> None:
+    backbone, picture = build_backbone("efficientnet-lite0", last_stride=1).eval(), torch.zeros(1, 3, 32, 32)
+    with torch.inference_mode():
+        found = cost_of(backbone, picture)
+    assert found == cost_of(backbone, picture)
+
+
 def test_the_light_backbone_costs_what_its_authors_say() -> None:
     """EfficientNet-Lite0 at 224 × 224: 407 M multiply-adds and 4.7 M parameters, 1.3 M of both the classifier's."""
     backbone = build_backbone("efficientnet-lite0", last_stride=2)

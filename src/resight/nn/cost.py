@@ -27,6 +27,7 @@ class Cost:
     """Everything that learns or could learn; running means of norms are no parameters."""
 
 
+@torch.inference_mode(mode=False)  # there convolutions that a norm was counted into are not called as such
 @torch.no_grad()
 def cost_of(network: nn.Module, *inputs: Tensor, call: Callable[..., Any] | None = None) -> Cost:
     """Run the network once on `inputs` (batches of one size) and count; `call` replaces `network(*inputs)`.
