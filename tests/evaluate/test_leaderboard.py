@@ -208,6 +208,13 @@ def test_the_table_names_recipes_and_what_they_start_from_and_fits_into_120_sign
             assert "+ start: without" in printed
 
 
+def test_an_interval_of_seeds_that_lie_apart_stays_within_what_a_score_can_be(tmp_path: Path, capsys) -> None:
+    for seed, level in ((1, 0.2), (2, 0.8)):
+        write_entry(tmp_path, entry("baseline", seed, level))
+    assert main(["leaderboard", "--results", str(tmp_path)]) == 0
+    assert "(0.0-100.0)" in capsys.readouterr().out
+
+
 def test_the_table_says_what_a_method_costs(tmp_path: Path, capsys) -> None:
     facts = {"parameters": 3_373_569, "multiply_adds": 124_337_664, "pictures_per_second": 91.3}
     write_entry(tmp_path, entry("baseline", 1, 0.5, recipe="98ab", hardware="AMD EPYC", **facts))

@@ -178,7 +178,8 @@ def _sentence(one: Contrast, found: OverSeeds) -> str:
 def _score(found: OverSeeds | None) -> str:
     if found is None:
         return MISSING
-    low, high = (found.persons_low, found.persons_high) if np.isnan(found.low) else (found.low, found.high)
+    ends = (found.persons_low, found.persons_high) if np.isnan(found.low) else (found.low, found.high)
+    low, high = np.clip(ends, 0, 1)  # with two seeds that lie apart an interval would leave what a score can be
     return f"{found.mean * 100:.1f} ({low * 100:.1f}-{high * 100:.1f})"
 
 
