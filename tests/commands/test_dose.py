@@ -17,6 +17,7 @@ from resight.data.images import read_resized
 from resight.data.reid_sets import find_set
 from resight.errors import UnknownName
 from resight.model import Embedded
+from small_sets import put
 from toy_people import ToyCounts, write_market
 
 
@@ -36,6 +37,13 @@ class ColourModel:
 def toy(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "open_model", lambda *_, **__: ColourModel())
     return write_market(tmp_path / "toy", ToyCounts(train_persons=0, persons=4, cameras=2), seed=1)
+
+
+def test_a_set_without_cameras_is_answered_before_the_work_with_the_command_to_type(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "open_model", pytest.fail)
+    own = put(tmp_path / "own", "ann/1.jpg", "ann/2.jpg", "bob/1.jpg", "bob/2.jpg")
+    assert main(["dose", str(own), "--queries", "3"]) == 2
+    assert f"`resight dose {own} --queries 3 --protocol occluded`" in capsys.readouterr().err
 
 
 def test_every_level_of_a_condition_is_a_row(toy, tmp_path, capsys):

@@ -16,6 +16,7 @@ from resight.cli import field_docs, main
 from resight.commands.parse import Parse
 from resight.commands.parse_folder import ParsingJob
 from resight.commands.parts import Parts
+from resight.data.files import checksum
 from resight.data.label_sets import LIP20, PARTS7
 from resight.data.labels import read_map
 from resight.data.regrouping import LIP20_PARTS7, find_regrouping, targets
@@ -165,6 +166,19 @@ def test_a_picture_that_holds_something_else_gets_a_new_map_however_old_it_is(
     list(again.run(lambda *_, **__: None))
     with Image.open(out / "one.png") as made_anew:
         assert made_anew.size == (40, 90)
+
+
+def test_one_more_picture_reads_no_more_of_a_full_folder_than_the_sheet_shows(
+    crops: Path, tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "parsed"
+    assert parse(crops, out, weights) == 0
+    read: list[Path] = []
+    monkeypatch.setattr("resight.data.cache.checksum", lambda path: read.append(path) or checksum(path))
+    monkeypatch.setattr("resight.commands.parse_folder.SHOWN", 1)
+    Image.new("RGB", (40, 90)).save(crops / "zz.png")
+    assert parse(crops / "zz.png", out, weights) == 0
+    assert len(set(read)) <= 2
 
 
 def test_maps_of_another_model_or_labels_are_not_mixed(

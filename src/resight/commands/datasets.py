@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from resight.commands.options import given, option
+from resight.commands.options import typed
 from resight.data.reid_layouts import Columns
 from resight.data.reid_sets import ReidSet, find_set, plain_pictures
 from resight.data.reid_table import LAYOUTS
@@ -48,9 +48,8 @@ class SetOptions:
             pictures = plain_pictures(dataset)
             if not pictures:
                 raise
-            seen = [option(name) for name in given(self) if name in SET_OPTIONS]
-            if seen:
-                raise DatasetNotFound(f"{error} Leave {', '.join(seen)} out to take it as a plain folder.") from error
+            if seen := typed(self, SET_OPTIONS):
+                raise DatasetNotFound(f"{error} Leave {seen} out to take it as a plain folder.") from error
             return pictures
 
 

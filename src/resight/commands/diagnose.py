@@ -16,7 +16,6 @@ from resight.commands.datasets import SetOptions
 from resight.commands.diagnose_fixes import FIXES, fixed_mean_ap, read_decisions, with_decisions
 from resight.commands.diagnose_page import DOSE, compare, read_run, write_report
 from resight.commands.diagnose_text import print_findings
-from resight.commands.options import command_line
 from resight.commands.progress import bar
 from resight.data.cache import fingerprint
 from resight.data.files import sha256, write_json
@@ -200,8 +199,7 @@ def _features(config: Diagnose) -> tuple[Features, list[Path]]:
         folders = [reid_set.root]
         kept = config.folder / "features.npz"
         weights = sha256(find_weights(config.model or DEFAULT_MODEL))[:12]
-        instead = command_line("diagnose", config, protocol="occluded")
-        query, gallery = sides_to_search(reid_set, config.protocol, instead=instead)
+        query, gallery = sides_to_search("diagnose", config, reid_set)
         model = open_model(config.model, parts=config.parts)
         crops = [*query, *gallery]
         names = tuple((str(crop.path), str(crop.person), str(crop.camera)) for crop in crops)

@@ -101,6 +101,7 @@ def advice(config: Diagnose, found: Findings, folders: Sequence[Path]) -> tuple[
     hurt = {one.cause: one.loss for one in found.verdicts if one.loss > 0 or one.grade}
     others = {name: recipe_beside(path) for name, path in other_models(config.against).items()}
     own = own_recipe(config)
+    mine = None if own is None else load_toml(EmbedderRecipe, own)
     places = _places(config, folders)
     rows = []
     for remedy in REMEDIES:
@@ -111,7 +112,7 @@ def advice(config: Diagnose, found: Findings, folders: Sequence[Path]) -> tuple[
         if remedy.name == "parts":
             already = found.ledger.features.part_share > 0
         else:
-            already = own is not None and remedy.held is not None and remedy.held(load_toml(EmbedderRecipe, own))
+            already = mine is not None and remedy.held is not None and remedy.held(mine)
         commands: tuple[str, ...] = ()
         hints = [say("remedy_already" if already else "remedy_harms")]
         if not already and not _harms(found, remedy):

@@ -73,7 +73,7 @@ class Dose(SetOptions):
 
 def dose(config: Dose) -> int:
     """Write the table and print the curves."""
-    from resight.commands.embed import embed_sides, open_model
+    from resight.commands.embed import embed_sides, open_model, sides_to_search
     from resight.model import DEFAULT_MODEL
 
     check_chance(seed=config.seed, resamples=config.resamples)
@@ -82,7 +82,7 @@ def dose(config: Dose) -> int:
     if config.queries < 0:
         raise BadRecipe(f"--queries is {config.queries}; give a number of queries, or 0 for all.")
     reid_set = config.reid_set(config.dataset)
-    query, gallery = list(reid_set.crops("query")), list(reid_set.crops("gallery"))
+    query, gallery = sides_to_search("dose", config, reid_set)
     model = open_model(config.model, parts=config.parts)
     if model.needs_maps and config.parts is None:
         raise BadFeatures(model.wants_maps)
@@ -127,11 +127,7 @@ def asked_for(conditions: Sequence[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for given in conditions:
         name = condition_name(given)
-        mine = (
-            every
-            if name == "all"
-            else [one for one in every if name in (one, one.rpartition("_")[0] if name in CONDITIONS else "")]
-        )
+        mine = [one for one in every if name in ("all", one) or (name in CONDITIONS and one.startswith(f"{name}_"))]
         if not mine:
             raise UnknownName("condition", given, every)
         found |= dict.fromkeys(mine)

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
 
 from resight.commands.datasets import SetOptions, check_cameras
+from resight.commands.options import command_line
 from resight.commands.progress import bar
 from resight.commands.tables import gallery_words
 from resight.data.files import check_place
@@ -24,6 +25,15 @@ from resight.types import NO_CAMERA, Crop, Side
 
 if TYPE_CHECKING:
     from resight.model import Model
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """What configs of commands that search have in common."""
+
+    @property
+    def protocol(self) -> ProtocolName: ...
+
 
 SHOWN: Final = 5
 """Pictures that cannot be read of which a refusal tells."""
@@ -91,10 +101,8 @@ def open_model(name: str | None, *, parts: Path | None = None) -> Model:
     return model
 
 
-def sides_to_search(reid_set: ReidSet, protocol: ProtocolName, *, instead: str) -> tuple[list[Crop], list[Crop]]:
-    """Query and gallery of a data set that a protocol can search, before the long work of embedding them.
-
-    `instead` is the command that needs no cameras.
+def sides_to_search(command: str, config: Searching, reid_set: ReidSet) -> tuple[list[Crop], list[Crop]]:
+    """Query and gallery of a data set that the protocol of a command can search, before they are embedded.
 
     Raises DatasetNotFound where one of them has no pictures, BadFeatures for cameras that are needed and not known and
     where no query has a true match.
@@ -103,6 +111,8 @@ def sides_to_search(reid_set: ReidSet, protocol: ProtocolName, *, instead: str) 
     for split, crops in (("query", query), ("gallery", gallery)):
         if not crops:
             raise DatasetNotFound(f"{reid_set.root} has no {split} pictures, so there is nothing to search.")
+    protocol = config.protocol
+    instead = command_line(command, config, protocol="occluded")
     check_cameras(reid_set, [*query, *gallery], protocol, instead=instead)
     matching = match(*labels_of(query, gallery, root=reid_set.root), rules_of(protocol))
     if matching.pairs(0, len(query)).ignored.all():

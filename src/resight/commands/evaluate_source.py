@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from resight.commands.datasets import SET_OPTIONS
-from resight.commands.options import command_line, refuse
+from resight.commands.options import refuse
 from resight.data.images import real_file
 from resight.data.reid_sets import plain_pictures
 from resight.errors import DatasetNotFound
@@ -49,8 +49,7 @@ def _embedded(config: Evaluate) -> tuple[Features, list[str]]:
         if plain_pictures(config.x):
             raise DatasetNotFound(f"{error} Label maps are scored with `--truth MAPS`.") from error
         raise
-    instead = command_line("evaluate", config, protocol="occluded")
-    query, gallery = sides_to_search(reid_set, config.protocol, instead=instead)
+    query, gallery = sides_to_search("evaluate", config, reid_set)
     model = open_model(config.model, parts=config.parts)
     features = embed_sides(query, gallery, model, root=reid_set.root, parts=config.parts)
     notes = list(reid_set.notes)

@@ -26,11 +26,15 @@ def given(config: Any) -> dict[str, object]:
     return {name: value for name, value in values.items() if value != _left_out(fields[name])}
 
 
+def typed(config: Any, fields: Iterable[str]) -> str:
+    """The options among these fields that are set, as they are typed; empty where none is."""
+    return ", ".join(option(name) for name in given(config) if name in set(fields))
+
+
 def refuse(config: Any, fields: Iterable[str], why: str) -> None:
     """Raise BadRecipe where one of these fields is set, so that no option is dropped without a word."""
-    seen = [option(name) for name in given(config) if name in set(fields)]
-    if seen:
-        raise BadRecipe(f"{why}: leave {', '.join(seen)} out.")
+    if seen := typed(config, fields):
+        raise BadRecipe(f"{why}: leave {seen} out.")
 
 
 def command_line(name: str, config: Any, **changes: object) -> str:

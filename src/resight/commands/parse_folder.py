@@ -246,13 +246,15 @@ class ParsingJob:
             table.writelines(self._rows[name] for name in sorted(self._rows, key=Path))
 
     def _write_contact_sheet(self) -> None:
-        done = sorted(Path(row[0]) for row in csv.reader(self._rows.values()) if self._is_same(row))
-        if not done:
-            return
+        here = [row for row in csv.reader(self._rows.values()) if (self.root / row[0]).is_file()]
+        done = sorted(here, key=lambda row: Path(row[0]))
         cells = []
-        for place in evenly(len(done), SHOWN):
-            pixels = read_picture(self.root / done[place])
-            cells.append(cell(pixels, np.asarray(Image.open(map_path(self.out, done[place]))), self.labels))
+        for row in (done[place] for place in evenly(len(done), SHOWN)):
+            if self._is_same(row):  # of a folder that holds more than this job only what is shown is read
+                pixels = read_picture(self.root / row[0])
+                cells.append(cell(pixels, np.asarray(Image.open(map_path(self.out, Path(row[0])))), self.labels))
+        if not cells:
+            return
         title = f"{len(cells)} of {len(done):,} crops, parts by {self.model.settings.parser} ({self.labels.name})"
         write_sheet(self.out / SHEET, cells, self.labels, title=title)
 

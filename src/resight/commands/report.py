@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from resight.commands.datasets import SET_OPTIONS, SetOptions
-from resight.commands.options import command_line, refuse
+from resight.commands.options import refuse
 from resight.commands.tables import gallery_words
 from resight.data.files import check_place
 from resight.errors import BadRecipe, DatasetNotFound
@@ -158,8 +158,7 @@ def _open(config: Report) -> _Source:
     from resight.model import DEFAULT_MODEL
 
     reid_set = config.reid_set(config.x)
-    instead = command_line("report", config, protocol="occluded")
-    query, gallery = sides_to_search(reid_set, config.protocol, instead=instead)
+    query, gallery = sides_to_search("report", config, reid_set)
     features = embed_sides(
         query, gallery, open_model(config.model, parts=config.parts), root=reid_set.root, parts=config.parts
     )

@@ -81,8 +81,7 @@ def train_embedder(config: TrainEmbedder) -> int:
     with bar("decoding", total=len(learn)) as told:
         maps, parser = _part_maps(config.parts, learn, reid_set.root)
         data = load_training_set(learn, recipe, told, maps=maps, parser=parser, cutouts=cutouts)
-    threads = 1 if config.threads is None and "WORLD_SIZE" in os.environ else config.threads
-    with torch_threads(threads), bar("training", total=None) as told:
+    with torch_threads(threads_of(config.threads)), bar("training", total=None) as told:
         watch = _Watch(told, held_out, parts=config.parts, root=reid_set.root)
         run = Run(config.out, recipe, data, watch=watch)
         keep_recipe(config.out, recipe)
@@ -133,17 +132,17 @@ def load_recipe(kind: type[R], name: str, overrides: Mapping[str, object] | None
         return load_toml(kind, name, overrides)
     except BadRecipe:
         other, what = (ParserRecipe, "parser") if kind is EmbedderRecipe else (EmbedderRecipe, "embedder")
-        if not _reads(other, name):
+        if _read(other, name) is None:
             raise
     raise BadRecipe(f"{name} trains the other kind of network: `resight train {what} --recipe {name}`.")
 
 
-def _reads(kind: type[Any], name: Path | str) -> bool:
+def _read(kind: type[R], name: Path | str) -> R | None:
+    """A recipe of one kind; None where it is none."""
     try:
-        load_toml(kind, name)
+        return load_toml(kind, name)
     except BadRecipe:
-        return False
-    return True
+        return None
 
 
 def recipe_value(text: str) -> tuple[str, object]:
@@ -176,7 +175,12 @@ def _begun(out: Path) -> bool:
 
 def _same_recipe(path: Path, recipe: object) -> bool:
     """Whether a kept recipe says the same; one written before a field existed has its default."""
-    return _reads(type(recipe), path) and bool(load_toml(type(recipe), path) == recipe)
+    return _read(type(recipe), path) == recipe
+
+
+def threads_of(asked: int | None) -> int | None:
+    """Threads of torch in a training: of several processes one each, unless the user says."""
+    return 1 if asked is None and "WORLD_SIZE" in os.environ else asked
 
 
 def training_note(step: Step, host_mib: float) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resight.commands.progress import bar
-from resight.commands.train import check_kept, keep_recipe, load_recipe, tell_begin, training_note
+from resight.commands.train import check_kept, keep_recipe, load_recipe, tell_begin, threads_of, training_note
 from resight.errors import BadRecipe
 from resight.train.parser_recipe import ParserRecipe
 
@@ -76,8 +75,7 @@ def train_parser(config: TrainParser) -> int:
             data = load_parsing_set(sources, table, recipe, told)
     else:
         data = photo_set(sources, table, recipe)
-    threads = 1 if config.threads is None and "WORLD_SIZE" in os.environ else config.threads
-    with torch_threads(threads), bar("training", total=None) as told:
+    with torch_threads(threads_of(config.threads)), bar("training", total=None) as told:
         run = ParserRun(config.out, recipe, data, watch=_Watch(told, sets))
         keep_recipe(config.out, recipe)
         weights = run.train()

@@ -30,7 +30,7 @@ class _Row:
 
 def has_splits(path: Path, own: Own) -> bool:
     """Say whether the list has a column that splits it; raises if the user named one that it does not have."""
-    return _columns(path, own.columns)["split"] is not None
+    return _columns(path, _header(path, _text(path)), own.columns)["split"] is not None
 
 
 def csv_list(path: Path, split: Split, own: Own) -> Iterator[Crop]:
@@ -62,8 +62,8 @@ def common_folder(path: Path, own: Own) -> Path:
         ) from error
 
 
-def _header(path: Path) -> list[str]:
-    lines = _text(path).splitlines()
+def _header(path: Path, text: str) -> list[str]:
+    lines = text.splitlines()
     if not lines:
         raise DatasetNotFound(f"The list {path} is empty: its first line must name the columns, such as `path,person`.")
     return next(csv.reader(lines[:1], delimiter=_separator(lines[0])))
@@ -82,12 +82,11 @@ def _separator(header: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def _columns(path: Path, columns: Columns) -> dict[str, int | None]:
+def _columns(path: Path, header: list[str], columns: Columns) -> dict[str, int | None]:
     """Place of each column; None for cameras and splits that nobody named and the list has not under the usual name.
 
     Raises DatasetNotFound, with the option that names the column, for one that the list lacks.
     """
-    header = _header(path)
     found: dict[str, int | None] = {}
     for what, named in asdict(columns).items():
         if named is not None and named not in header:
@@ -101,8 +100,9 @@ def _columns(path: Path, columns: Columns) -> dict[str, int | None]:
 
 
 def _rows(path: Path, own: Own) -> list[_Row]:
-    text, header = _text(path), _header(path)
-    at = _columns(path, own.columns)
+    text = _text(path)
+    header = _header(path, text)
+    at = _columns(path, header, own.columns)
     at_path, at_person, at_camera, at_split = at["path"], at["person"], at["camera"], at["split"]
     if own.camera_pattern is not None and at_camera is not None:
         raise BadRecipe(f"The list {path} has a column of cameras, `{header[at_camera]}`: leave --camera-pattern out.")
